@@ -119,16 +119,15 @@ type Permit struct {
 	Resources []Selector `json:"resources"`
 }
 
-// Time is a contract's clocks; durations are written as access.ParseSeconds
-// reads them.
+// Time is a contract's clocks.
 type Time struct {
 	Duration struct {
-		Min     access.Seconds `json:"min,omitempty"`
-		Default access.Seconds `json:"default,omitempty"`
-		Max     access.Seconds `json:"max"`
+		Min     Duration `json:"min,omitempty"`
+		Default Duration `json:"default,omitempty"` // default: the smaller of 1h and max
+		Max     Duration `json:"max"`
 	} `json:"duration"`
-	StartWithin  access.Seconds `json:"startWithin,omitempty"`  // default 24h
-	DecideWithin access.Seconds `json:"decideWithin,omitempty"` // default 8h
+	StartWithin  Duration `json:"startWithin,omitempty"`  // default 24h
+	DecideWithin Duration `json:"decideWithin,omitempty"` // default 8h
 }
 
 // Justification is what a requester must say.
@@ -151,7 +150,7 @@ type Approvals struct {
 type AutoRule struct {
 	Name        string         `json:"name"`
 	Roles       []string       `json:"roles,omitempty"`
-	MaxDuration access.Seconds `json:"maxDuration,omitempty"`
+	MaxDuration Duration `json:"maxDuration,omitempty"`
 	Subjects    *Subjects      `json:"subjects,omitempty"`
 }
 
@@ -194,7 +193,7 @@ type Guardrail struct {
 			Reason string `json:"reason"`
 		} `json:"deny,omitempty"`
 		Require *struct {
-			MaxDuration access.Seconds `json:"maxDuration,omitempty"`
+			MaxDuration Duration `json:"maxDuration,omitempty"`
 			Ticket      bool           `json:"ticket,omitempty"`
 			Seats       []Seat         `json:"seats,omitempty"`
 		} `json:"require,omitempty"`
