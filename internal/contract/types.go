@@ -148,10 +148,10 @@ type Approvals struct {
 
 // AutoRule grants without stages when every member that is set holds.
 type AutoRule struct {
-	Name        string         `json:"name"`
-	Roles       []string       `json:"roles,omitempty"`
-	MaxDuration Duration `json:"maxDuration,omitempty"`
-	Subjects    *Subjects      `json:"subjects,omitempty"`
+	Name        string    `json:"name"`
+	Roles       []string  `json:"roles,omitempty"`
+	MaxDuration Duration  `json:"maxDuration,omitempty"`
+	Subjects    *Subjects `json:"subjects,omitempty"`
 }
 
 // Stage is a step of approval.
@@ -194,8 +194,8 @@ type Guardrail struct {
 		} `json:"deny,omitempty"`
 		Require *struct {
 			MaxDuration Duration `json:"maxDuration,omitempty"`
-			Ticket      bool           `json:"ticket,omitempty"`
-			Seats       []Seat         `json:"seats,omitempty"`
+			Ticket      bool     `json:"ticket,omitempty"`
+			Seats       []Seat   `json:"seats,omitempty"`
 		} `json:"require,omitempty"`
 	} `json:"spec"`
 }
