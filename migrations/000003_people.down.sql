@@ -1,0 +1,10 @@
+begin;
+
+set local role rampkeeper_owner;
+
+drop table core.idempotency;
+drop table core.login;
+drop table core.session;
+drop table core.principal;
+
+commit;
