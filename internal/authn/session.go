@@ -1,0 +1,125 @@
+package authn
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/store"
+)
+
+// SessionCookie holds the id of a session. The prefix keeps subdomains and
+// plain HTTP from setting it.
+const SessionCookie = "__Host-rampkeeper"
+
+// touchAfter is how often a session in use is written down as such.
+const touchAfter = time.Minute
+
+// newSecret makes 256 random bits that travel in a cookie or a URL.
+func newSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// hash is what the store knows a secret by.
+func hash(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+// session gives the caller of a browser's request.
+func (a *Authenticator) session(r *http.Request) (access.Caller, error) {
+	cookie, err := r.Cookie(SessionCookie)
+	if err != nil {
+		return access.Caller{}, &access.Error{
+			Code:    access.Unauthenticated,
+			Message: "Sign in first: send a bearer token, or a browser to /auth/login.",
+		}
+	}
+	var caller access.Caller
+	err = a.store.InTx(r.Context(), func(tx *store.Tx) error {
+		s, who, err := tx.Session(r.Context(), hash(cookie.Value))
+		switch {
+		case access.IsCode(err, access.NotFound):
+			return errSessionOver
+		case err != nil:
+			return fmt.Errorf("reading the session: %w", err)
+		case !tx.Now.Before(s.ExpiresAt) || tx.Now.Sub(s.LastSeenAt) >= SessionIdle || who.ID.Issuer() != a.config.Issuer:
+			return errSessionOver
+		}
+		who.AuthTime = s.AuthTime
+		caller = access.Caller{Subject: who, Roles: a.roles(who), SessionID: s.ID}
+		if tx.Now.Sub(s.LastSeenAt) < touchAfter {
+			return nil
+		}
+		return tx.TouchSession(r.Context(), s.ID)
+	})
+	return caller, err
+}
+
+var errSessionOver = &access.Error{
+	Code:    access.SessionExpired,
+	Message: "Your session is over. Sign in again.",
+}
+
+// begin opens a session for a subject who has just signed in. The session
+// that the browser had before ends, so that no id is carried over a login.
+func (a *Authenticator) begin(r *http.Request, w http.ResponseWriter, c claims) error {
+	secret := newSecret()
+	err := a.store.InTx(r.Context(), func(tx *store.Tx) error {
+		if err := tx.UpsertPrincipal(r.Context(), c.subject, c.issued); err != nil {
+			return fmt.Errorf("recording the person: %w", err)
+		}
+		if old, err := r.Cookie(SessionCookie); err == nil {
+			if err := tx.DeleteSessionByHash(r.Context(), hash(old.Value)); err != nil {
+				return fmt.Errorf("ending the previous session: %w", err)
+			}
+		}
+		return tx.InsertSession(r.Context(), store.Session{
+			ID:         access.NewID[access.SessionID](tx.Now),
+			TokenHash:  hash(secret),
+			Principal:  c.subject.ID,
+			AuthTime:   c.subject.AuthTime,
+			ExpiresAt:  tx.Now.Add(SessionLife),
+			ClientAddr: r.RemoteAddr,
+			UserAgent:  strings.ToValidUTF8(r.UserAgent(), ""),
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("opening a session: %w", err)
+	}
+	setCookie(w, SessionCookie, secret, SessionLife)
+	return nil
+}
+
+// remember writes down what a bearer token says about its holder.
+func (a *Authenticator) remember(ctx context.Context, c claims) error {
+	return a.store.InTx(ctx, func(tx *store.Tx) error {
+		return tx.UpsertPrincipal(ctx, c.subject, c.issued)
+	})
+}
+
+// setCookie sets one, or takes it away when life is negative.
+func setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: int(life / time.Second),
+		Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// Sessions lists the browser sessions of the caller that are still open.
+func (a *Authenticator) Sessions(ctx context.Context, who access.Caller) ([]store.Session, error) {
+	panic("soon")
+}
+
+// RevokeSession ends one session of the caller.
+func (a *Authenticator) RevokeSession(ctx context.Context, who access.Caller, id access.SessionID) error {
+	panic("soon")
+}
