@@ -36,6 +36,7 @@ const (
 	GrantExtended      EventType = "grant.extended"
 	GrantShortened     EventType = "grant.shortened"
 	CredentialsIssued  EventType = "grant.credentials_issued"
+	GrantAttested      EventType = "grant.attested" // one of the two signatures of T11
 	EntitlementEnsured EventType = "entitlement.ensured"
 	EntitlementRemoved EventType = "entitlement.removed"
 	EntitlementFailed  EventType = "entitlement.failed" // the first failure of a row of them

@@ -75,6 +75,7 @@ type Grant struct {
 	ExpiresAt   time.Time
 	StartedAt   time.Time // T5; the duration counts from here
 	ActivatedAt time.Time // T6
+	RevokingAt  time.Time // T7, T8: since when its access should be gone
 	EndedAt     time.Time // terminal since
 	EndReason   EndReason // set from revoking on
 	ExpiryClass ExpiryClass
