@@ -53,9 +53,10 @@ type (
 )
 
 // NewID makes an id whose first 48 bits are now in milliseconds, so that ids
-// sort roughly by age. The rest is from the system's random source.
-func NewID[K kind](now time.Time) ID[K] {
-	var id ID[K]
+// sort roughly by age. The rest is from the system's random source. It is
+// called with the type of the id, as in NewID[RequestID].
+func NewID[I ~[16]byte](now time.Time) I {
+	var id I
 	_, _ = rand.Read(id[6:]) // never fails: crypto/rand ends the process instead
 	var ms [8]byte
 	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // times before 1970 do not occur
