@@ -123,12 +123,13 @@ type Entitlement struct {
 	EntitlementKey
 	Presence Presence
 	// Until is the end that was last written to the target, where it has one.
-	Until     time.Time
-	Fence     int64     // raised by every claim; a stale holder's write is refused
-	Failures  int       // since the last success; sets the backoff, never the fence
-	NextAt    time.Time // due at; zero when nothing is to be done
-	LastError string
-	Version   int64 // of its audit stream
+	Until      time.Time
+	Fence      int64     // raised by every claim; a stale holder's write is refused
+	LeaseUntil time.Time // a worker holds it until then
+	Failures   int       // since the last success; sets the backoff, never the fence
+	NextAt     time.Time // due at; zero when nothing is to be done
+	LastError  string
+	Version    int64 // of its audit stream
 }
 
 // OperationKind is what an operation asks of a connector.
