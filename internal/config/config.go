@@ -117,17 +117,21 @@ type Postgres struct {
 	// Patterns of the prepared database roles that may be handed out; * stands
 	// for any characters.
 	AllowedRoles []string `koanf:"allowed_roles"`
-	// Makes the login role of a person who has none.
+	// Makes the login role of a person who has none, and turns it off with the
+	// last grant. Without it only logins that a database administrator adopted
+	// are used, and no passwords are handed out.
 	CreateLogins bool `koanf:"create_logins"`
-	// What a person's login role is called: username, email-local or subject.
+	// What a person's login role is called: username (the provider's
+	// preferred_username), email-local or sub.
 	Account string `koanf:"account"`
 	// Put before the account's name.
 	AccountPrefix string `koanf:"account_prefix"`
 	// Says that pg_hba.conf asks these logins for a password, so that the
 	// server itself refuses new sessions after the end of a grant.
 	PasswordAuth bool `koanf:"password_auth"`
-	// Host and port that people connect to, when it is not the one in url.
-	ClientAddress string `koanf:"client_address"`
+	// What people connect to, without user and password, when it is not the
+	// server and database of url: postgres://orders.example.com/orders.
+	ClientURL string `koanf:"client_url"`
 	// System identifier of the server that is meant (from pg_control_system()).
 	// When set, another server behind the same address is refused.
 	SystemIdentifier string `koanf:"system_identifier"`

@@ -58,7 +58,8 @@ func (c *Loaded) validate() []string {
 			{con.Type != "postgres", "type", "must be postgres"},
 			{con.Type == "postgres" && con.Postgres.URL == "", "postgres.url", "is missing, or postgres.url_file"},
 			{con.Type == "postgres" && len(con.Postgres.AllowedRoles) == 0, "postgres.allowed_roles", "is missing: which prepared database roles may be handed out"},
-			{con.Type == "postgres" && !slices.Contains([]string{"", "username", "email-local", "subject"}, con.Postgres.Account), "postgres.account", "must be username, email-local or subject"},
+			{con.Postgres.PasswordAuth && !con.Postgres.CreateLogins, "postgres.password_auth", "needs create_logins: adopted logins get no password from here"},
+			{con.Type == "postgres" && !slices.Contains([]string{"", "username", "email-local", "sub"}, con.Postgres.Account), "postgres.account", "must be username, email-local or sub"},
 		} {
 			if check.bad {
 				faults = append(faults, c.where(key+check.key)+key+check.key+" "+check.msg)
