@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"maps"
 	"time"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -47,10 +48,7 @@ func (f Facts) Digest() access.Digest { return access.DigestOf(f) }
 // subject, taken out of the counts: a grant that is checked again before it
 // starts does not stand in its own way.
 func (f Facts) Without(contract string) Facts {
-	live := make(map[string]Live, len(f.Live))
-	for name, n := range f.Live { //nolint:gocritic // the order of copying does not matter
-		live[name] = n
-	}
+	live := maps.Clone(f.Live)
 	if n, ok := live[contract]; ok {
 		live[contract] = Live{Subject: max(0, n.Subject-1), Total: max(0, n.Total-1)}
 	}
