@@ -1,0 +1,86 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+)
+
+// GrantFilter says which grants to list. Zero members do not filter.
+type GrantFilter struct {
+	States   []access.GrantState
+	Contract string
+	Resource string
+	Holder   access.PrincipalID
+	Since    time.Time // made at or after
+	Query    string    // part of a role, resource, contract or holder's name
+}
+
+const listGrants = `
+select ` + grantColumns + `
+from core.grant g
+where (@everything or g.holder = @me or exists (
+    select
+    from core.request_approver a
+    where a.request_id = g.request_id and (a.user_id = @me or a.group_name = any(@groups::text[]))))
+  and (cardinality(@states::text[]) = 0 or g.state = any(@states::text[]))
+  and (@contract = '' or g.contract = @contract)
+  and (@resource = '' or g.resource = @resource)
+  and (@holder = '' or g.holder = @holder)
+  and (@since::timestamptz is null or g.created_at >= @since)
+  and (@query = '' or strpos(lower(g.role || ' ' || g.resource || ' ' || g.contract), lower(@query)) > 0 or exists (
+    select
+    from core.principal p
+    where p.id = g.holder and strpos(lower(p.name || ' ' || p.email || ' ' || p.username), lower(@query)) > 0))
+  and (@before_id::uuid is null or (g.created_at, g.id) < (@before_at::timestamptz, @before_id::uuid))
+order by g.created_at desc, g.id desc
+limit @limit`
+
+// ListGrants gives the grants that the viewer may see, newest first: their
+// own, those of requests whose seats name them, or everything. before is the
+// last one of the page before, zero for the first page.
+func (tx *Tx) ListGrants(ctx context.Context, viewer access.Subject, everything bool, f GrantFilter, before access.Grant, limit int) ([]access.Grant, error) {
+	states := make([]string, len(f.States))
+	for i, s := range f.States {
+		states[i] = string(s)
+	}
+	args := pgx.NamedArgs{
+		"everything": everything, "me": viewer.ID, "groups": knownGroups(viewer), "states": states, "contract": f.Contract,
+		"resource": f.Resource, "holder": f.Holder, "since": orNull(f.Since), "query": f.Query,
+		"before_id": nil, "before_at": nil, "limit": limit,
+	}
+	if !before.ID.IsZero() {
+		args["before_id"], args["before_at"] = before.ID, before.CreatedAt
+	}
+	gs, err := many(ctx, tx, listGrants, args, scanGrant)
+	if err != nil {
+		return nil, fmt.Errorf("listing grants: %w", err)
+	}
+	return gs, nil
+}
+
+const namedApprover = `
+select exists (
+  select
+  from core.request_approver a
+  where a.request_id = @request and (a.user_id = @me or a.group_name = any(@groups::text[])))`
+
+// NamedApprover says whether a seat of the request names the person.
+func (tx *Tx) NamedApprover(ctx context.Context, request access.RequestID, s access.Subject) (bool, error) {
+	named, err := one(ctx, tx, namedApprover, pgx.NamedArgs{"request": request, "me": s.ID, "groups": knownGroups(s)}, pgx.RowTo[bool])
+	if err != nil {
+		return false, fmt.Errorf("reading approvers: %w", err)
+	}
+	return named, nil
+}
+
+func knownGroups(s access.Subject) []string {
+	if !s.GroupsKnown || s.Groups == nil {
+		return []string{}
+	}
+	return s.Groups
+}
