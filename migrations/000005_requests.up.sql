@@ -275,7 +275,7 @@ revoke execute on function core.require_vote_event() from public;
 
 grant select on core.request_state, core.request_transition to rampkeeper_app, rampkeeper_auditor;
 grant select, insert on core.decision, core.request, core.request_item, core.request_approver, core.vote to rampkeeper_app;
-grant update (state, last_trigger, decide_by, version, decided_at, state_reason) on core.request to rampkeeper_app;
+grant update (state, prior_state, last_trigger, decide_by, version, decided_at, state_reason) on core.request to rampkeeper_app;
 grant select on core.decision, core.request, core.request_item, core.request_approver, core.vote to rampkeeper_auditor;
 
 commit;

@@ -166,7 +166,7 @@ revoke execute on function core.step_grant() from public;
 
 grant select on core.grant_state, core.grant_transition to rampkeeper_app, rampkeeper_auditor;
 grant select, insert on core.grant to rampkeeper_app;
-grant update (state, last_trigger, expires_at, started_at, activated_at, ended_at, end_reason, expiry_class,
+grant update (state, prior_state, last_trigger, expires_at, started_at, activated_at, ended_at, end_reason, expiry_class,
   residual_seconds, credentials_issued_at, version) on core.grant to rampkeeper_app;
 grant select on core.grant to rampkeeper_auditor;
 

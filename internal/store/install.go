@@ -23,7 +23,7 @@ func (tx *Tx) Install(ctx context.Context) (Install, error) {
 	if known := tx.store.install.Load(); known != nil {
 		return *known, nil
 	}
-	install, err := one(ctx, tx, pgx.RowToStructByName[Install], selectInstall, nil)
+	install, err := one(ctx, tx, selectInstall, nil, pgx.RowToStructByName[Install])
 	if err != nil {
 		return Install{}, fmt.Errorf("loading the installation: %w", err)
 	}

@@ -86,8 +86,14 @@ func lostRace(err error) bool {
 	return ok && (pgErr.Code == "40001" || pgErr.Code == "40P01")
 }
 
-// exec runs a statement and gives the number of rows it touched.
-func (tx *Tx) exec(ctx context.Context, sql string, args pgx.NamedArgs) (int64, error) {
+// exec runs a statement.
+func (tx *Tx) exec(ctx context.Context, sql string, args pgx.NamedArgs) error {
+	_, err := tx.affected(ctx, sql, args)
+	return err
+}
+
+// affected runs a statement and gives the number of rows it touched.
+func (tx *Tx) affected(ctx context.Context, sql string, args pgx.NamedArgs) (int64, error) {
 	tag, err := tx.tx.Exec(ctx, sql, args)
 	return tag.RowsAffected(), err
 }
@@ -95,8 +101,8 @@ func (tx *Tx) exec(ctx context.Context, sql string, args pgx.NamedArgs) (int64, 
 // one loads exactly one row; ErrNotFound when there is none. The row function
 // is pgx.RowToStructByName for a struct, pgx.RowTo for a single value, or a
 // scan by hand.
-func one[T any](ctx context.Context, tx *Tx, row pgx.RowToFunc[T], sql string, args pgx.NamedArgs) (T, error) {
-	v, ok, err := maybe(ctx, tx, row, sql, args)
+func one[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) (T, error) {
+	v, ok, err := maybe(ctx, tx, sql, args, row)
 	if err == nil && !ok {
 		err = ErrNotFound
 	}
@@ -104,7 +110,7 @@ func one[T any](ctx context.Context, tx *Tx, row pgx.RowToFunc[T], sql string, a
 }
 
 // maybe loads a row that need not be there.
-func maybe[T any](ctx context.Context, tx *Tx, row pgx.RowToFunc[T], sql string, args pgx.NamedArgs) (T, bool, error) {
+func maybe[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) (T, bool, error) {
 	rows, err := tx.tx.Query(ctx, sql, args)
 	if err != nil {
 		var zero T
@@ -118,36 +124,10 @@ func maybe[T any](ctx context.Context, tx *Tx, row pgx.RowToFunc[T], sql string,
 }
 
 // many loads all rows; none is an empty slice, not nil.
-func many[T any](ctx context.Context, tx *Tx, row pgx.RowToFunc[T], sql string, args pgx.NamedArgs) ([]T, error) {
+func many[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) ([]T, error) {
 	rows, err := tx.tx.Query(ctx, sql, args)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, row)
-}
-
-// orNil gives null for the zero value, which is how the nouns say "none".
-func orNil[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
-}
-
-// timeOrNil is orNil for instants: zero times differ by their location.
-func timeOrNil(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-// orZero gives the zero value for null.
-func orZero[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
-	}
-	return *p
 }
