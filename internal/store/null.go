@@ -42,6 +42,14 @@ func orNull(t time.Time) *time.Time {
 	return &t
 }
 
+// idOrNull writes the zero id as NULL.
+func idOrNull[ID ~[16]byte](id ID) *ID {
+	if id == *new(ID) {
+		return nil
+	}
+	return &id
+}
+
 // noneIfEmpty writes the empty text as NULL.
 func noneIfEmpty[S ~string](s S) *string {
 	if s == "" {
