@@ -1,6 +1,7 @@
 package contract
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -16,4 +17,16 @@ func (s *Set) Digest() access.Digest {
 	}
 	slices.SortFunc(lines, strings.Compare)
 	return access.DigestOf(lines)
+}
+
+// sort puts every list in the order of names.
+func (s *Set) sort() {
+	slices.SortFunc(s.Documents, func(a, b Document) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Name, b.Name))
+	})
+	slices.SortFunc(s.Roles, func(a, b Role) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	slices.SortFunc(s.Resources, func(a, b Resource) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	slices.SortFunc(s.Approvers, func(a, b Approvers) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	slices.SortFunc(s.Contracts, func(a, b Contract) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
+	slices.SortFunc(s.Guardrails, func(a, b Guardrail) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
 }

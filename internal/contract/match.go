@@ -61,3 +61,19 @@ func SplitResource(id string) (kind, path string) {
 	kind, path, _ = strings.Cut(id, ":")
 	return kind, path
 }
+
+// Applies says whether the stage is asked for the role.
+func (s Stage) Applies(role string) bool { return s.When == nil || matchesAny(s.When.Roles, role) }
+
+// Covers says whether the rule is about the role. Without roles it is about
+// all that the contract permits.
+func (a AutoRule) Covers(role string) bool { return a.Roles == nil || matchesAny(a.Roles, role) }
+
+func matchesAny(patterns []string, role string) bool {
+	for _, p := range patterns {
+		if MatchRole(p, role) {
+			return true
+		}
+	}
+	return false
+}

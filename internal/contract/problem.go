@@ -70,3 +70,14 @@ func (ps Problems) sort() {
 			cmp.Compare(a.Pointer, b.Pointer), cmp.Compare(a.Message, b.Message))
 	})
 }
+
+// limited keeps the first problems of very many, and says so.
+func (ps Problems) limited() Problems {
+	if len(ps) <= maxProblems {
+		return ps
+	}
+	left := len(ps) - maxProblems
+	ps = ps[:maxProblems:maxProblems]
+	last := ps[len(ps)-1]
+	return append(ps, Problem{File: last.File, Line: last.Line, Column: last.Column, Message: "and " + strconv.Itoa(left) + " more problems", Warning: len(ps.Errors()) == 0})
+}

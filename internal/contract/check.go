@@ -1,0 +1,233 @@
+package contract
+
+import (
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+)
+
+// checker holds the documents of a set against each other.
+type checker struct {
+	set   *Set
+	docs  []loaded
+	first map[identity]*parsed // every document by its name, faulty ones too
+	// labels are the keys that resources declare.
+	labels    map[string]bool
+	selectors []selectorUse
+}
+
+// selectorUse is a selector where a document has it.
+type selectorUse struct {
+	doc     *parsed
+	pointer string
+	Selector
+}
+
+func check(set *Set, docs []loaded, first map[identity]*parsed) Problems {
+	c := &checker{set: set, docs: docs, first: first, labels: map[string]bool{}}
+	for i := range set.Resources {
+		for k := range set.Resources[i].Spec.Labels {
+			c.labels[k] = true
+		}
+	}
+	for _, d := range docs {
+		d.problems = nil
+		switch d.kind {
+		case "Contract":
+			c.contract(d.parsed, &set.Contracts[d.index])
+		case "Guardrail":
+			c.guardrail(d.parsed, &set.Guardrails[d.index])
+		}
+	}
+	c.resources()
+	var out Problems
+	for _, d := range docs {
+		out = append(out, d.problems...)
+	}
+	return out
+}
+
+// warn is fault for what is allowed and probably not meant.
+func (p *parsed) warn(at place, pointer, message, fix string) {
+	n := len(p.problems)
+	p.fault(at, pointer, message, fix)
+	if len(p.problems) > n {
+		p.problems[n].Warning = true
+	}
+}
+
+// names gives the names of the documents of a kind.
+func (c *checker) names(kind string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for id := range c.first {
+			if id.kind == kind && !yield(id.name) {
+				return
+			}
+		}
+	}
+}
+
+func (c *checker) contract(p *parsed, k *Contract) {
+	var permitted []string
+	for i, permit := range k.Spec.Permits {
+		at := fmt.Sprintf("/spec/permits/%d", i)
+		c.roles(p, at+"/roles", permit.Roles)
+		c.note(p, at+"/resources", permit.Resources)
+		permitted = append(permitted, permit.Roles...)
+	}
+	c.clocks(p, k)
+	v := k.Spec.Validity
+	if !v.NotBefore.IsZero() && !v.NotAfter.IsZero() && !v.NotBefore.Before(v.NotAfter) {
+		p.fault(p.at["/spec/validity/notAfter"], "/spec/validity/notAfter", "is not after notBefore", "no moment lies between them")
+	}
+	c.stages(p, k, permitted)
+	c.auto(p, k, permitted)
+	c.everyone(p, k, permitted)
+	if l := k.Spec.Limits; l != nil && l.ActiveTotal > 0 && l.ActivePerSubject > l.ActiveTotal {
+		p.warn(p.at["/spec/limits/activePerSubject"], "/spec/limits/activePerSubject", "is more than activeTotal, so it never matters", "")
+	}
+	if j := k.Spec.Justification; j != nil && j.Ticket != nil && j.Ticket.Pattern == "" && !j.Ticket.Required {
+		p.warn(p.whereOf("/spec/justification/ticket"), "/spec/justification/ticket", "asks for nothing", "give a pattern, or required: true")
+	}
+}
+
+// clocks checks min <= default <= max.
+func (c *checker) clocks(p *parsed, k *Contract) {
+	d, at := k.Spec.Time.Duration, "/spec/time/duration"
+	if d.Min > d.Max {
+		p.fault(p.whereOf(at+"/min"), at+"/min", fmt.Sprintf("min %s is more than max %s", d.Min, d.Max), "")
+		return
+	}
+	if _, given := p.at[at+"/default"]; given && d.Default > d.Max {
+		p.fault(p.at[at+"/default"], at+"/default", fmt.Sprintf("default %s is more than max %s", d.Default, d.Max), "")
+	} else if given && d.Default < d.Min {
+		p.fault(p.at[at+"/default"], at+"/default", fmt.Sprintf("default %s is less than min %s", d.Default, d.Min), "")
+	}
+}
+
+func (c *checker) stages(p *parsed, k *Contract, permitted []string) {
+	seen := map[string]bool{}
+	for i, s := range k.Spec.Approvals.Stages {
+		at := fmt.Sprintf("/spec/approvals/stages/%d", i)
+		if seen[s.Name] {
+			p.fault(p.at[at+"/name"], at+"/name", "there are two stages "+s.Name, "rename one of them")
+		}
+		seen[s.Name] = true
+		if s.When != nil {
+			c.roles(p, at+"/when/roles", s.When.Roles)
+			c.among(p, at+"/when/roles", s.When.Roles, permitted, "the stage never applies")
+		}
+		c.seats(p, at+"/seats", s.Seats)
+	}
+}
+
+func (c *checker) auto(p *parsed, k *Contract, permitted []string) {
+	seen := map[string]bool{}
+	for i, a := range k.Spec.Approvals.Auto {
+		at := fmt.Sprintf("/spec/approvals/auto/%d", i)
+		if seen[a.Name] {
+			p.fault(p.at[at+"/name"], at+"/name", "there are two rules "+a.Name, "rename one of them")
+		}
+		seen[a.Name] = true
+		c.roles(p, at+"/roles", a.Roles)
+		c.among(p, at+"/roles", a.Roles, permitted, "the rule never holds")
+		if limit := k.Spec.Time.Duration.Max; a.MaxDuration > limit {
+			p.fault(p.at[at+"/maxDuration"], at+"/maxDuration", fmt.Sprintf("%s is more than the contract's max %s", a.MaxDuration, limit), "")
+		}
+		if a.Subjects != nil && namesEveryone(a.Subjects.Any) {
+			p.fault(p.at[at+"/subjects/any"], at+"/subjects/any", "everyone may not stand in an auto rule", "leave subjects out to mean all whom the contract names")
+		}
+	}
+	if len(k.Spec.Approvals.Auto) > 0 && len(k.Spec.Approvals.Stages) == 0 {
+		at := "/spec/approvals/auto"
+		p.warn(p.whereOf(at), at, "a contract without stages grants at once anyway", "")
+	}
+}
+
+// everyone checks that a contract for everyone leaves the last word to a
+// person, whatever is asked for.
+func (c *checker) everyone(p *parsed, k *Contract, permitted []string) {
+	at := "/spec/subjects/any"
+	if !namesEveryone(k.Spec.Subjects.Any) {
+		return
+	}
+	if len(k.Spec.Approvals.Auto) > 0 {
+		for i, a := range k.Spec.Approvals.Auto {
+			if a.Subjects == nil {
+				here := fmt.Sprintf("/spec/approvals/auto/%d", i)
+				p.fault(p.at[here], here, "grants at once to everyone", "name subjects for this rule")
+			}
+		}
+	}
+	for _, role := range permitted {
+		if !slices.ContainsFunc(k.Spec.Approvals.Stages, func(s Stage) bool {
+			return s.When == nil || slices.ContainsFunc(s.When.Roles, func(w string) bool { return w == role || MatchRole(w, role) })
+		}) {
+			p.fault(p.at[at], at, "everyone may have "+role+" without anybody's approval", "name groups, or add a stage with a seat that applies to "+role)
+			return
+		}
+	}
+}
+
+func namesEveryone(atoms []Atom) bool {
+	return slices.ContainsFunc(atoms, func(a Atom) bool { return a.Everyone })
+}
+
+func (c *checker) guardrail(p *parsed, g *Guardrail) {
+	c.roles(p, "/spec/match/roles", g.Spec.Match.Roles)
+	c.note(p, "/spec/match/resources", g.Spec.Match.Resources)
+	if g.Spec.Require != nil {
+		c.seats(p, "/spec/require/seats", g.Spec.Require.Seats)
+	}
+}
+
+// roles checks that the roles named exactly exist.
+func (c *checker) roles(p *parsed, at string, roles []string) {
+	for i, r := range roles {
+		here := fmt.Sprintf("%s/%d", at, i)
+		if strings.Contains(r, "*") {
+			matches := func(name string) bool { return MatchRole(r, name) }
+			if !contains(c.names("Role"), matches) {
+				p.warn(p.at[here], here, "no role is covered by "+quote(r), "")
+			}
+		} else if _, ok := c.first[identity{"Role", r}]; !ok {
+			p.fault(p.at[here], here, "there is no role "+quote(r), didYouMean(r, c.names("Role")))
+		}
+	}
+}
+
+// among warns of roles that the contract does not permit.
+func (c *checker) among(p *parsed, at string, roles, permitted []string, otherwise string) {
+	if len(roles) == 0 {
+		return
+	}
+	for role := range c.names("Role") {
+		covers := func(pattern string) bool { return MatchRole(pattern, role) }
+		if slices.ContainsFunc(roles, covers) && slices.ContainsFunc(permitted, covers) {
+			return
+		}
+	}
+	p.warn(p.whereOf(at), at, "the contract permits none of these roles: "+otherwise, "")
+}
+
+func (c *checker) seats(p *parsed, at string, seats []Seat) {
+	for i, s := range seats {
+		if s.From.Set == "" {
+			continue
+		}
+		if _, ok := c.first[identity{"Approvers", s.From.Set}]; !ok {
+			here := fmt.Sprintf("%s/%d/from/set", at, i)
+			p.fault(p.at[here], here, "there are no approvers "+quote(s.From.Set), didYouMean(s.From.Set, c.names("Approvers")))
+		}
+	}
+}
+
+func contains(names iter.Seq[string], is func(string) bool) bool {
+	for n := range names {
+		if is(n) {
+			return true
+		}
+	}
+	return false
+}
