@@ -1,0 +1,142 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// prepareDir makes the directory and sees that the server's account can get
+// at it.
+func prepareDir(dir string, who account) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's account has to pass; the data below is 0700
+			return fmt.Errorf("making the directory of the database: %w", err)
+		}
+	case err != nil:
+		return fmt.Errorf("looking at the directory of the database: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is to hold the database, but it is not a directory: name another one", dir)
+	}
+	return who.canEnter(dir)
+}
+
+const socketDirPrefix = "rkpg"
+
+// makeSocketDir makes a directory with a short name, because the name of a
+// socket has at most 107 bytes, that only the server's account and we enter.
+func makeSocketDir(who account) (string, error) {
+	dir := os.TempDir()
+	if len(dir) > 60 || who.canEnter(dir) != nil {
+		dir = "/tmp"
+	}
+	sockets, err := os.MkdirTemp(dir, socketDirPrefix)
+	if err != nil {
+		return "", fmt.Errorf("making a directory for the database's socket: %w", err)
+	}
+	if err := who.own(sockets); err != nil {
+		return "", errors.Join(err, os.RemoveAll(sockets))
+	}
+	return sockets, nil
+}
+
+// initialize makes the data directory unless it is there. It is made beside
+// and renamed, so that one that was interrupted never looks whole.
+func initialize(ctx context.Context, bin binaries, who account, data string) error {
+	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION")) //nolint:gosec // our own directory
+	if err == nil {
+		return sameMajor(data, strings.TrimSpace(string(version)), bin)
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("looking at the database in %s: %w. If it belongs to another account, use a directory of your own or start as that account", data, err)
+	}
+	if _, err := os.Stat(data); err == nil {
+		return fmt.Errorf("%s exists and is not a PostgreSQL data directory: move it away, or name another directory", data)
+	}
+	lock, err := lockDir(filepath.Dir(data))
+	if err != nil {
+		return err
+	}
+	defer lock()
+	half := data + ".init"
+	if err := os.RemoveAll(half); err != nil {
+		return fmt.Errorf("removing a database that was never finished: %w", err)
+	}
+	if err := os.Mkdir(half, 0o700); err != nil {
+		return fmt.Errorf("making the directory of the database: %w", err)
+	}
+	if err := who.own(half); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, bin.path("initdb"), "-D", half, "-U", Superuser, "-A", "trust", //nolint:gosec // the program was looked up by findBinaries
+		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
+	cmd.Dir, cmd.Env = "/", environment()
+	cmd.SysProcAttr = who.attr()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := startLocked(cmd.Run); err != nil {
+		return fmt.Errorf("making the database in %s with %s: %w\n%s", half, cmd.Path, err, tail(out.String(), 10))
+	}
+	if err := os.Rename(half, data); err != nil {
+		return fmt.Errorf("putting the new database in place: %w", err)
+	}
+	return nil
+}
+
+func sameMajor(data, version string, bin binaries) error {
+	ours, _, _ := strings.Cut(bin.version, ".")
+	if version == ours {
+		return nil
+	}
+	return fmt.Errorf("the database in %s was made by PostgreSQL %s and this is %s (%s): set %s to the bin directory of version %s, or start over in another directory",
+		data, version, bin.version, bin.dir, binVariable, version)
+}
+
+// environment is all that the server's programs see of ours: with the caller's
+// own they might read its configuration files, or not be able to.
+func environment() []string {
+	return []string{"LC_ALL=C.UTF-8", "TZ=UTC", "PATH=/usr/bin:/bin"}
+}
+
+// writeHBA says who may connect: by the socket, whoever can enter its
+// directory; by TCP from this machine, who knows the password.
+func writeHBA(data string, who account, cfg Config) error {
+	lines := strings.TrimRight(cfg.HBA, "\n")
+	if lines != "" {
+		lines += "\n"
+	}
+	lines += "local all all trust\nlocal replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+	path := filepath.Join(data, "pg_hba.conf")
+	if err := os.WriteFile(path, []byte(lines), 0o600); err != nil {
+		return fmt.Errorf("writing who may connect to the database: %w", err)
+	}
+	return who.own(path)
+}
+
+// freePort checks a port that was asked for, or finds a free one.
+func freePort(want int) (int, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(want))) //nolint:noctx // it is bound at once or not at all
+	if err != nil {
+		return 0, fmt.Errorf("the database cannot listen on 127.0.0.1:%d: %w. Choose another port, or 0 for a free one", want, err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port //nolint:errcheck // a TCP listener has a TCP address
+	if err := l.Close(); err != nil {
+		return 0, fmt.Errorf("looking for a free port: %w", err)
+	}
+	return port, nil
+}
+
+// tail gives the last lines of a log.
+func tail(s string, n int) string {
+	lines := strings.Split(strings.TrimSpace(s), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}

@@ -1,0 +1,107 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// lockDir keeps two starters from working on one directory at the same time.
+// It is held while a cluster is made or started; a running server is told by
+// its pid file.
+func lockDir(dir string) (unlock func(), err error) {
+	path := filepath.Join(dir, "start.lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // our own directory
+	if err != nil {
+		return nil, fmt.Errorf("the directory of the database, %s, cannot be written to: %w. Use a directory of your own, or start as its owner", dir, err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits
+		return nil, errors.Join(fmt.Errorf("another process is starting a database in %s: wait for it, or name another directory", dir), f.Close())
+	}
+	return func() { _ = f.Close() }, nil
+}
+
+// clearStale looks at the pid file of an earlier server. One that runs is an
+// error; a file whose process is gone is left to PostgreSQL; a file whose pid
+// now belongs to another program would make PostgreSQL refuse to start, so it
+// is removed.
+func clearStale(pidFile, data string) error {
+	lines := readLines(pidFile)
+	if len(lines) == 0 {
+		return nil
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	if err != nil || pid <= 0 {
+		return nil // PostgreSQL says what it thinks of it
+	}
+	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
+		removeSocketDir(lines)
+		return nil
+	}
+	running, err := isServerOf(pid, data)
+	if err != nil {
+		return err
+	}
+	if running {
+		return fmt.Errorf("a database is already running in %s (pid %d): stop it first, or name another directory", data, pid)
+	}
+	removeSocketDir(lines)
+	if err := os.Remove(pidFile); err != nil {
+		return fmt.Errorf("removing the pid file that an earlier server left: %w", err)
+	}
+	return nil
+}
+
+// isServerOf says whether the process is the server of the data directory: it
+// runs as the directory's owner and its working directory is the directory.
+func isServerOf(pid int, data string) (bool, error) {
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	owner, err := ownerOf(data)
+	if err != nil {
+		return false, fmt.Errorf("looking at the database: %w", err)
+	}
+	if uid, err := ownerOf(proc); err != nil || uid != owner {
+		return false, nil //nolint:nilerr // a process that is gone is not the server
+	}
+	cwd, err := os.Readlink(filepath.Join(proc, "cwd"))
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("a process that cannot be looked at (pid %d) may be running the database in %s: end it, or name another directory", pid, data)
+	}
+	resolved, err := filepath.EvalSymlinks(data)
+	if err != nil {
+		return false, fmt.Errorf("looking at the database: %w", err)
+	}
+	return cwd == resolved, nil
+}
+
+func ownerOf(path string) (uint32, error) {
+	var stat syscall.Stat_t
+	if err := syscall.Stat(path, &stat); err != nil {
+		return 0, err
+	}
+	return stat.Uid, nil
+}
+
+// removeSocketDir removes the socket directory of a server that was killed
+// together with its starter. The fifth line of the pid file names it.
+func removeSocketDir(pidLines []string) {
+	if len(pidLines) < 5 || !strings.HasPrefix(filepath.Base(pidLines[4]), socketDirPrefix) {
+		return
+	}
+	_ = os.RemoveAll(pidLines[4]) // nothing depends on it
+}
+
+func readLines(path string) []string {
+	b, err := os.ReadFile(path) //nolint:gosec // our own data directory
+	if err != nil || len(b) == 0 {
+		return nil
+	}
+	return strings.Split(string(b), "\n")
+}
