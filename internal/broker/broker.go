@@ -52,6 +52,7 @@ type Broker struct {
 	// index is the policy compiled last. inPolicy replaces it when the
 	// database holds another revision.
 	index atomic.Pointer[contract.Index]
+	round round // over the pending requests
 }
 
 // New makes a Broker. Its loops start with Run.

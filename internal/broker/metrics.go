@@ -5,7 +5,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
@@ -17,12 +16,7 @@ type metrics struct {
 	denials        *prometheus.CounterVec   // rule, contract
 }
 
-// The outcomes of a request, as rampkeeper_decisions_total has them.
-const (
-	outcomeAuto = "auto_approved"
-)
-
-func newMetrics(reg prometheus.Registerer, _ *store.Store) *metrics {
+func newMetrics(reg prometheus.Registerer, db *store.Store) *metrics {
 	m := &metrics{
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rampkeeper_decisions_total",
@@ -39,7 +33,7 @@ func newMetrics(reg prometheus.Registerer, _ *store.Store) *metrics {
 		}, []string{"rule", "contract"}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.decisions, m.timeToDecision, m.denials)
+		reg.MustRegister(m.decisions, m.timeToDecision, m.denials, pendingCollector{db})
 	}
 	return m
 }
@@ -51,6 +45,6 @@ func (m *metrics) decided(contract, outcome string, after time.Duration) {
 }
 
 // denied counts a caller who was told no.
-func (m *metrics) denied(rule access.Code, contract string) {
-	m.denials.WithLabelValues(string(rule), contract).Inc()
+func (m *metrics) denied(rule, contract string) {
+	m.denials.WithLabelValues(rule, contract).Inc()
 }

@@ -2,6 +2,9 @@ package broker
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/contract"
@@ -16,5 +19,157 @@ import (
 // items means all of them. It reads facts with b.facts; adjust may change
 // them, for a grant that must not stand in its own way.
 func (b *Broker) recheck(ctx context.Context, tx *store.Tx, now *contract.Index, req access.Request, d access.Decision, items []int, adjust func(engine.Facts) engine.Facts) (why string, err error) {
-	panic("soon")
+	people, err := peopleByID(ctx, tx, req.Requester)
+	if err != nil {
+		return "", err
+	}
+	requester := people[req.Requester]
+	if !req.Ask.Extends.IsZero() {
+		g, err := tx.Grant(ctx, req.Ask.Extends)
+		if err != nil {
+			return "", fmt.Errorf("reading the grant to extend: %w", err)
+		}
+		if why := mayExtend(g, req.Requester, tx.Now, req.Ask.Duration); why != nil {
+			return access.AsError(why).Message, nil
+		}
+	}
+	pinned := now
+	if d.PolicyRevision != now.Revision {
+		if pinned, err = b.policyAt(ctx, tx, d.PolicyRevision); err != nil {
+			return "", fmt.Errorf("loading the policy that decided: %w", err)
+		}
+	}
+	for _, part := range partsOf(req.Ask, d, items) {
+		if why := notInForce(now, part.ask.Contract); why != "" {
+			return why, nil
+		}
+		policies := []*contract.Index{pinned}
+		if pinned != now {
+			policies = append(policies, guardedBy(now, pinned, part.ask))
+		}
+		for _, ix := range policies {
+			facts, err := b.facts(ctx, tx, ix, requester, part.ask)
+			if err != nil {
+				return "", fmt.Errorf("gathering facts: %w", err)
+			}
+			if adjust != nil {
+				facts = adjust(facts)
+			}
+			again := engine.Evaluate(ix, part.ask, req.Hash, facts)
+			if why := part.differs(again); why != "" {
+				return why, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// part is the items of a request that one contract governs, as an ask of
+// their own that names the contract.
+type part struct {
+	ask     access.Ask
+	decided []access.ItemDecision
+	stages  []access.Stage // that were asked for
+}
+
+func partsOf(ask access.Ask, d access.Decision, items []int) []part {
+	var parts []part
+	for i, item := range d.Items {
+		if items != nil && !slices.Contains(items, i) || item.Offer == nil {
+			continue
+		}
+		at := slices.IndexFunc(parts, func(p part) bool { return p.ask.Contract == item.Offer.Contract })
+		if at < 0 {
+			p := part{ask: ask}
+			p.ask.Items, p.ask.Contract = nil, item.Offer.Contract
+			for _, t := range d.Approvals {
+				if t.Contract == item.Offer.Contract {
+					p.stages = append(p.stages, t.Stages...)
+				}
+			}
+			parts = append(parts, p)
+			at = len(parts) - 1
+		}
+		parts[at].ask.Items = append(parts[at].ask.Items, item.Item)
+		parts[at].decided = append(parts[at].decided, item)
+	}
+	return parts
+}
+
+// differs says what the second look would not give any more.
+func (p part) differs(again access.Decision) string {
+	if again.Outcome == access.Refuse {
+		if len(again.Reasons) == 0 {
+			return "Policy no longer allows it."
+		}
+		return again.Reasons[0].Message
+	}
+	for i, item := range again.Items {
+		if !slices.Equal(item.Entitlements, p.decided[i].Entitlements) {
+			return "The account or the permission on the target is not the one that was decided on."
+		}
+	}
+	for _, t := range again.Approvals {
+		for _, stage := range t.Stages {
+			if !slices.ContainsFunc(p.stages, func(s access.Stage) bool { return covers(s.Seats, stage.Seats) }) {
+				return "Policy now wants other approvals (" + stage.Name + ") than those that were asked for."
+			}
+		}
+	}
+	return ""
+}
+
+// covers says whether every seat wanted was asked for.
+func covers(asked, wanted []access.Seat) bool {
+	for _, w := range wanted {
+		if !slices.ContainsFunc(asked, func(a access.Seat) bool { return a.Count >= w.Count && slices.Equal(a.Who, w.Who) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// notInForce says why the contract gives nothing any more, whatever it said
+// when it decided.
+func notInForce(now *contract.Index, name string) string {
+	c, ok := now.Contract(name)
+	switch {
+	case !ok:
+		return "The contract " + name + " is no longer in force."
+	case c.Spec.State != "" && c.Spec.State != "active":
+		return "The contract " + name + " is " + c.Spec.State + " now."
+	}
+	return ""
+}
+
+// guardedBy builds the policy in force now with the pinned contract put in
+// the place of every other: what the guardrails and the catalogue of today
+// say to the permit of then. The contract keeps its limits and stages, and
+// covers exactly what is asked, so that a resource that was labelled anew
+// meets the guardrails of its new labels without losing the old permit.
+func guardedBy(now, pinned *contract.Index, ask access.Ask) *contract.Index {
+	then, ok := pinned.Contract(ask.Contract)
+	if !ok {
+		return now
+	}
+	c := *then
+	c.Spec.Permits = nil
+	for _, item := range ask.Items {
+		kind, path, _ := strings.Cut(item.Resource, ":")
+		c.Spec.Permits = append(c.Spec.Permits, contract.Permit{
+			Roles: []string{item.Role}, Resources: []contract.Selector{{Type: kind, Path: path}},
+		})
+	}
+	set := *now.Set()
+	set.Contracts = []contract.Contract{c}
+	set.Roles = pinned.Set().Roles
+	// The pinned contract means the approvers of its own revision; those that
+	// only today's guardrails name are added.
+	set.Approvers = slices.Clone(pinned.Set().Approvers)
+	for _, a := range now.Set().Approvers {
+		if _, ok := pinned.Approvers(a.Metadata.Name); !ok {
+			set.Approvers = append(set.Approvers, a)
+		}
+	}
+	return contract.Compile(&set, now.Revision, now.Issuer)
 }
