@@ -49,11 +49,11 @@ type Config struct {
 
 // Authenticator turns a request into the caller that made it.
 type Authenticator struct {
-	config   Config
-	store    *store.Store
-	provider *provider
-	seen     *tokenCache
-	secure   *http.CrossOriginProtection
+	config     Config
+	store      *store.Store
+	provider   *provider
+	seen       *tokenCache
+	sameOrigin *http.CrossOriginProtection
 }
 
 // New checks the configuration and tries the provider once. A provider that
@@ -66,11 +66,11 @@ func New(ctx context.Context, config Config, db *store.Store) (*Authenticator, e
 		config.GroupsClaim = "groups"
 	}
 	a := &Authenticator{
-		config:   config,
-		store:    db,
-		provider: newProvider(config),
-		seen:     newTokenCache(),
-		secure:   http.NewCrossOriginProtection(),
+		config:     config,
+		store:      db,
+		provider:   newProvider(config),
+		seen:       newTokenCache(),
+		sameOrigin: http.NewCrossOriginProtection(),
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

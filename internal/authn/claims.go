@@ -29,7 +29,9 @@ type claims struct {
 	azp      string
 	nonce    string
 	issued   time.Time
-	expires  time.Time
+	// groupsGiven says that the claim is there, usable or not.
+	groupsGiven bool
+	expires     time.Time
 }
 
 // checkCompact refuses everything that is not a plain JWT. Two spellings of
@@ -97,6 +99,7 @@ func decode(token *oidc.IDToken, config Config) (claims, error) {
 	}
 	c.subject.ID = access.NewPrincipalID(config.Issuer, sub)
 	c.display(raw)
+	_, c.groupsGiven = raw[config.GroupsClaim]
 	c.subject.Groups, c.subject.GroupsKnown = groups(raw, config.GroupsClaim)
 	return c, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -47,7 +48,7 @@ func (a *Authenticator) session(r *http.Request) (access.Caller, error) {
 	err = a.store.InTx(r.Context(), func(tx *store.Tx) error {
 		s, who, err := tx.Session(r.Context(), hash(cookie.Value))
 		switch {
-		case access.IsCode(err, access.NotFound):
+		case errors.Is(err, store.ErrNotFound):
 			return errSessionOver
 		case err != nil:
 			return fmt.Errorf("reading the session: %w", err)

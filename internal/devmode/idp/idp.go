@@ -1,37 +1,159 @@
-// Package idp is the development identity provider.
+// Package idp is an OpenID provider for development and tests. It knows a few
+// made-up people, lets anybody be any of them without a password, and must
+// never be reachable from another machine: production configuration has no
+// way to switch it on, since only package devmode imports it.
+//
+// The protocol is github.com/zitadel/oidc's. This package brings the people,
+// the clients, the signing keys, which live in a directory so that tokens
+// outlive the process, and the pages.
 package idp
 
 import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Person is somebody who can sign in.
+// Audience is in every token, whichever client it is for.
+const Audience = "rampkeeper"
+
+const (
+	tokenLife  = 10 * time.Minute // of ID and access tokens
+	signInLife = 10 * time.Minute // of a sign-in that is under way
+)
+
+// Person is somebody who can sign in. The name is the subject of the tokens.
 type Person struct {
-	Name, FullName string
-	Groups         []string
+	Name     string
+	FullName string
+	Groups   []string
 }
 
-// Config says whom the provider knows.
+// Client is an application that sends people here.
+type Client struct {
+	ID string
+	// Secret is empty for a public client.
+	Secret string
+	// RedirectURIs are compared exactly, except for the port of a native
+	// client's loopback addresses.
+	RedirectURIs []string
+	// Native marks a program on the person's own machine. It may also use the
+	// device flow.
+	Native bool
+}
+
+// Config says where the provider is, and whom it knows.
 type Config struct {
-	Dir     string
-	Issuer  string
-	People  []Person
+	// Dir keeps the keys. It is made if it is not there.
+	Dir string
+	// Issuer is the provider's own URL: a loopback address, without a path.
+	Issuer string
+	// People who can sign in; nil is DemoPeople.
+	People []Person
+	// Clients that are known; see CLI for the command line's.
 	Clients []Client
 }
 
-// Client is an application that may send people here to sign in.
-type Client struct {
-	ID, Secret   string
-	RedirectURIs []string
-	Native       bool
+// Provider is the identity provider. Serve it at the issuer's address.
+type Provider struct {
+	http.Handler
+
+	issuer  string
+	storage *storage
 }
 
-// Provider is the identity provider.
-type Provider struct{ http.Handler }
+// New makes a provider from its directory, or begins one there.
+func New(config Config) (*Provider, error) {
+	issuer, err := url.Parse(config.Issuer)
+	if err != nil || issuer.Scheme != "http" || issuer.Host == "" || issuer.Path != "" {
+		return nil, fmt.Errorf("the development identity provider's issuer is http://, a loopback host and a port, not %q", config.Issuer)
+	}
+	if h := issuer.Hostname(); h != "localhost" && h != "127.0.0.1" && h != "::1" {
+		return nil, errors.New("the development identity provider serves the local machine only")
+	}
+	keys, err := openKeys(config.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the signing keys: %w", err)
+	}
+	if err := writeFile(config.Dir, issuerFile, []byte(config.Issuer)); err != nil {
+		return nil, fmt.Errorf("noting the issuer: %w", err)
+	}
+	store := newStorage(config, keys)
+	protocol, err := op.NewProvider(&op.Config{
+		CryptoKey:             sha256.Sum256(keys.secret()),
+		CodeMethodS256:        true,
+		AuthMethodPost:        true,
+		GrantTypeRefreshToken: true,
+		SupportedScopes:       []string{"openid", "profile", "email", "groups", "offline_access"},
+		SupportedClaims:       []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "name", "preferred_username", "email", "email_verified", "groups"},
+		DeviceAuthorization: op.DeviceAuthorizationConfig{
+			Lifetime: signInLife, PollInterval: time.Second, UserFormPath: devicePath, UserCode: op.UserCodeBase20,
+		},
+	}, store, op.StaticIssuer(config.Issuer), op.WithAllowInsecure())
+	if err != nil {
+		return nil, fmt.Errorf("setting up the protocol: %w", err)
+	}
 
-// New makes a provider.
-func New(Config) (*Provider, error) { panic("soon") }
+	done := func(ctx context.Context, id string) string {
+		return op.AuthCallbackURL(protocol)(op.ContextWithIssuer(ctx, config.Issuer), id)
+	}
+	mux := http.NewServeMux()
+	p := pages{storage: store, done: done}
+	mux.HandleFunc("GET "+signInPath, p.signIn)
+	mux.HandleFunc("POST "+signInPath, p.signedIn)
+	mux.HandleFunc("GET "+devicePath, p.device)
+	mux.HandleFunc("POST "+devicePath, p.deviceAnswered)
+	mux.HandleFunc("GET /{$}", p.home)
+	mux.Handle("/", protocol)
 
-// Token mints a bearer token.
-func (p *Provider) Token(name string, ttl time.Duration) (string, error) { panic("soon") }
+	return &Provider{
+		// A page elsewhere must not reach this one under a name that it has
+		// pointed at the local machine.
+		Handler: onlyHost(issuer.Host, http.NewCrossOriginProtection(), mux),
+		issuer:  config.Issuer,
+		storage: store,
+	}, nil
+}
+
+func onlyHost(host string, sameSite *http.CrossOriginProtection, next http.Handler) http.Handler {
+	pages := sameSite.Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Host != host:
+			http.Error(w, "This is the development identity provider of "+host+" only.", http.StatusMisdirectedRequest)
+		case strings.HasPrefix(r.URL.Path, signInPath) || strings.HasPrefix(r.URL.Path, devicePath):
+			pages.ServeHTTP(w, r)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// CLI is the client of the command line program: public, with loopback
+// redirects on any port, and the device flow.
+func CLI() Client {
+	return Client{ID: "ramp-cli", Native: true, RedirectURIs: []string{
+		"http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback",
+		"http://127.0.0.1/", "http://localhost/", "http://[::1]/",
+	}}
+}
+
+// DemoPeople are the made-up people of the demo.
+func DemoPeople() []Person {
+	return []Person{
+		{"ada", "Ada Engineer", []string{"engineers"}},
+		{"grace", "Grace Owner", []string{"db-owners", "engineers"}},
+		{"radia", "Radia Security", []string{"db-owners", "security"}},
+		{"lin", "Lin Policy", []string{"contract-admins"}},
+		{"mary", "Mary Auditor", []string{"auditors"}},
+		{"otto", "Otto Operator", []string{"operators"}},
+		{"eve", "Eve Contractor", []string{"contractors", "engineers"}},
+	}
+}
