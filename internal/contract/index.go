@@ -14,6 +14,7 @@ type Index struct {
 
 	set        *Set
 	roles      map[string]*Role
+	byType     map[string][]*Role // that mean something on the type, by name
 	resources  map[string]*Resource
 	approvers  map[string]*Approvers
 	contracts  map[string]*Contract
@@ -25,12 +26,18 @@ type Index struct {
 func Compile(set *Set, revision int64, issuer string) *Index {
 	ix := &Index{
 		Revision: revision, Issuer: issuer, set: set,
-		roles: map[string]*Role{}, resources: map[string]*Resource{},
+		roles: map[string]*Role{}, byType: map[string][]*Role{}, resources: map[string]*Resource{},
 		approvers: map[string]*Approvers{}, contracts: map[string]*Contract{},
 		permits: newTree(), guardrails: newTree(),
 	}
 	for i := range set.Roles {
-		ix.roles[set.Roles[i].Metadata.Name] = &set.Roles[i]
+		r := &set.Roles[i]
+		ix.roles[r.Metadata.Name] = r
+		for kind, entitlements := range r.Spec.Entitlements {
+			if len(entitlements) > 0 {
+				ix.byType[kind] = append(ix.byType[kind], r)
+			}
+		}
 	}
 	for i := range set.Resources {
 		ix.resources[set.Resources[i].Metadata.Name] = &set.Resources[i]
@@ -144,8 +151,8 @@ type Permitted struct {
 // sorted by name.
 func (ix *Index) Permitting(resource string) []Permitted {
 	var out []Permitted
-	for i := range ix.set.Roles {
-		role := &ix.set.Roles[i]
+	kind, _ := SplitResource(resource)
+	for _, role := range ix.byType[kind] {
 		if cs := ix.Contracts(role.Metadata.Name, resource); len(cs) > 0 {
 			out = append(out, Permitted{role, cs})
 		}
