@@ -15,8 +15,14 @@ type client struct {
 }
 
 func (c client) GetID() string                    { return c.ID }
-func (c client) RedirectURIs() []string           { return c.Client.RedirectURIs }
 func (c client) PostLogoutRedirectURIs() []string { return nil }
+
+func (c client) RedirectURIs() []string {
+	if c.Native && len(c.Client.RedirectURIs) == 0 {
+		return loopback
+	}
+	return c.Client.RedirectURIs
+}
 
 func (c client) ApplicationType() op.ApplicationType {
 	if c.Native {

@@ -42,7 +42,8 @@ type Client struct {
 	// Secret is empty for a public client.
 	Secret string
 	// RedirectURIs are compared exactly, except for the port of a native
-	// client's loopback addresses.
+	// client's loopback addresses. A native client that gives none may use
+	// /callback or / on any loopback address.
 	RedirectURIs []string
 	// Native marks a program on the person's own machine. It may also use the
 	// device flow.
@@ -55,13 +56,14 @@ type Config struct {
 	Dir string
 	// Issuer is the provider's own URL: a loopback address, without a path.
 	Issuer string
-	// People who can sign in; nil is DemoPeople.
+	// People who can sign in.
 	People []Person
-	// Clients that are known; see CLI for the command line's.
+	// Clients that are known.
 	Clients []Client
 }
 
-// Provider is the identity provider. Serve it at the issuer's address.
+// Provider is the identity provider. Another process may open the same
+// directory to make tokens, whether this one runs or not. Serve it at the issuer's address.
 type Provider struct {
 	http.Handler
 
@@ -81,9 +83,6 @@ func New(config Config) (*Provider, error) {
 	keys, err := openKeys(config.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the signing keys: %w", err)
-	}
-	if err := writeFile(config.Dir, issuerFile, []byte(config.Issuer)); err != nil {
-		return nil, fmt.Errorf("noting the issuer: %w", err)
 	}
 	store := newStorage(config, keys)
 	protocol, err := op.NewProvider(&op.Config{
@@ -136,24 +135,8 @@ func onlyHost(host string, sameSite *http.CrossOriginProtection, next http.Handl
 	})
 }
 
-// CLI is the client of the command line program: public, with loopback
-// redirects on any port, and the device flow.
-func CLI() Client {
-	return Client{ID: "ramp-cli", Native: true, RedirectURIs: []string{
-		"http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback",
-		"http://127.0.0.1/", "http://localhost/", "http://[::1]/",
-	}}
-}
-
-// DemoPeople are the made-up people of the demo.
-func DemoPeople() []Person {
-	return []Person{
-		{"ada", "Ada Engineer", []string{"engineers"}},
-		{"grace", "Grace Owner", []string{"db-owners", "engineers"}},
-		{"radia", "Radia Security", []string{"db-owners", "security"}},
-		{"lin", "Lin Policy", []string{"contract-admins"}},
-		{"mary", "Mary Auditor", []string{"auditors"}},
-		{"otto", "Otto Operator", []string{"operators"}},
-		{"eve", "Eve Contractor", []string{"contractors", "engineers"}},
-	}
+// loopback is where native clients listen, on any port.
+var loopback = []string{
+	"http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback",
+	"http://127.0.0.1/", "http://localhost/", "http://[::1]/",
 }

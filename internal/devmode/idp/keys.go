@@ -15,10 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-const (
-	keysFile   = "idp-keys.json"
-	issuerFile = "idp-issuer"
-)
+const keysFile = "idp-keys.json"
 
 // keyring is the signing keys, oldest first. The last one signs. They are
 // kept in a file that only its owner can read.

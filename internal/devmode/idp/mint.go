@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -21,28 +19,6 @@ func (p *Provider) Token(name string, ttl time.Duration) (string, error) {
 		return "", err
 	}
 	return mint(p.storage.keys.signing(), p.issuer, person, ttl, p.storage.broken())
-}
-
-// Mint makes a bearer token from the directory of a provider, whether that
-// runs or not: whoever can read the key there may be anybody. Only the people
-// given are known; nil is DemoPeople.
-func Mint(dir, name string, ttl time.Duration, people []Person) (string, error) {
-	k := &keyring{dir: dir}
-	if err := k.read(); err != nil {
-		return "", fmt.Errorf("reading the development identity provider's key: %w", err)
-	}
-	issuer, err := os.ReadFile(filepath.Join(dir, issuerFile))
-	if err != nil {
-		return "", fmt.Errorf("reading the development identity provider's address: %w", err)
-	}
-	if people == nil {
-		people = DemoPeople()
-	}
-	person, err := find(people, name)
-	if err != nil {
-		return "", err
-	}
-	return mint(k.signing(), string(issuer), person, ttl, Faults{})
 }
 
 func find(people []Person, name string) (Person, error) {

@@ -34,12 +34,8 @@ type storage struct {
 }
 
 func newStorage(config Config, keys *keyring) *storage {
-	people := slices.Clone(config.People)
-	if people == nil {
-		people = DemoPeople()
-	}
 	return &storage{
-		issuer: config.Issuer, clients: config.Clients, keys: keys, people: people,
+		issuer: config.Issuer, clients: config.Clients, keys: keys, people: slices.Clone(config.People),
 		requests: map[string]*authRequest{}, codes: map[string]string{},
 		access: map[string]accessToken{}, refresh: map[string]*refreshToken{}, devices: map[string]*device{},
 	}
