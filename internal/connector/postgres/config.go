@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 )
 
@@ -40,8 +43,57 @@ type Config struct {
 
 // Account says how a login's name comes from a subject.
 type Account struct {
-	// From is username (the default), email-local or sub.
+	// From is FromUsername (the default), FromEmail or FromSubject.
 	From string
 	// Prefix is put before it.
 	Prefix string
+}
+
+// The sources of a login's name.
+const (
+	FromUsername = "username"    // preferred_username of the token
+	FromEmail    = "email-local" // the e-mail address up to the @
+	FromSubject  = "sub"         // the subject of the token
+)
+
+// complete checks the configuration and fills in defaults. It never repeats
+// the URL, which holds a password.
+func (c *Config) complete() error {
+	fault := func(setting, why string) error {
+		return fmt.Errorf("connector %q: %s: %s", c.Name, setting, why)
+	}
+	switch {
+	case c.Name == "":
+		return errors.New("a PostgreSQL connector needs a name")
+	case c.URL == "":
+		return fault("url", "say where the target is")
+	case len(c.Allowed) == 0:
+		return fault("allowed", "name the roles that may be handed out, such as app_*")
+	case c.PasswordAuth && !c.CreateLogins:
+		return fault("password_auth", "it needs create_logins: passwords and VALID UNTIL are set only on logins that Rampkeeper makes")
+	case c.StatementTimeout < 0 || c.MaxConns < 0:
+		return fault("statement_timeout, max_conns", "they cannot be negative")
+	}
+	for _, pattern := range c.Allowed {
+		if why := checkName(strings.ReplaceAll(pattern, "*", "x")); why != "" {
+			return fault("allowed", fmt.Sprintf("no role can be called %q: %s", pattern, why))
+		}
+	}
+	switch c.Account.From {
+	case "":
+		c.Account.From = FromUsername
+	case FromUsername, FromEmail, FromSubject:
+	default:
+		return fault("account.from", fmt.Sprintf("%q is not one of %s, %s, %s", c.Account.From, FromUsername, FromEmail, FromSubject))
+	}
+	if why := checkName(c.Account.Prefix + "x"); why != "" {
+		return fault("account.prefix", why)
+	}
+	if c.StatementTimeout == 0 {
+		c.StatementTimeout = 10 * time.Second
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = 4
+	}
+	return nil
 }

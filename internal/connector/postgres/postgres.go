@@ -1,75 +1,83 @@
 // Package postgres is the connector to PostgreSQL, 15 to 18. A permission is
 // the name of a prepared role; an account is a person's login role. Ensure
 // grants membership, Remove takes it away and ends the login's sessions.
+//
+// Everything is done through the functions of target-setup.sql, so that the
+// broker's own login has no powers besides. Facts that shape it, each a test:
+//
+//   - A session that did SET ROLE keeps the role after REVOKE, NOLOGIN and
+//     even DROP ROLE, and an open cursor goes on. So Remove revokes, commits,
+//     ends the sessions that began before, and looks again until none is left.
+//   - It ends all sessions of the login that are older than the revocation,
+//     also those used for another permission that stays: which of them hold
+//     the role inside cannot be seen from outside. People connect again.
+//   - VALID UNTIL is checked only where a password is; then the server itself
+//     refuses new sessions from the end on. A session that is open goes on
+//     until the broker ends it.
+//   - Access that comes by PUBLIC or by another role cannot be taken away by
+//     taking this role. It is reported as a finding.
+//   - CREATE ROLE … PASSWORD is logged by the server: only verifiers are sent.
 package postgres
 
 import (
-	"context"
+	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	setup "github.com/rampkeeper/rampkeeper/deploy/postgres"
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/connector"
 )
 
-// Connector acts on one PostgreSQL cluster.
-type Connector struct{ cfg Config }
-
-// New checks the configuration and prepares a pool of connections. It does
-// not connect: a target that is down must not keep the broker from starting.
-func New(cfg Config) (*Connector, error) { return &Connector{cfg: cfg}, nil }
-
-// Close gives the connections back.
-func (c *Connector) Close() {}
-
-// Ensure implements connector.Connector.
-func (c *Connector) Ensure(ctx context.Context, e access.EntitlementKey, until time.Time) (connector.Observation, error) {
-	panic("soon")
+// Connector acts on one PostgreSQL cluster. It may be used by many goroutines.
+type Connector struct {
+	cfg      Config
+	pool     *pgxpool.Pool
+	pin      pin
+	client   client
+	host     string
+	port     uint16
+	database string
 }
 
-// Remove implements connector.Connector.
-func (c *Connector) Remove(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	panic("soon")
+// pin is which cluster the connector acts on: as configured, or else the
+// first one met.
+type pin struct {
+	mu     sync.Mutex
+	system string
+	last   Identity
 }
 
-// Observe implements connector.Connector.
-func (c *Connector) Observe(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	panic("soon")
+// meet notes an identity and gives the pinned system identifier.
+func (p *pin) meet(id Identity) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.system == "" {
+		p.system = id.SystemIdentifier
+	}
+	p.last = id
+	return p.system
 }
-
-// Account implements connector.Accounter.
-func (c *Connector) Account(s access.Subject) (string, error) { panic("soon") }
-
-// Credential implements connector.Credentialer.
-func (c *Connector) Credential(ctx context.Context, e access.EntitlementKey, until time.Time) (connector.Credential, error) {
-	panic("soon")
-}
-
-// Preflight implements connector.Preflighter.
-func (c *Connector) Preflight(ctx context.Context) ([]connector.Check, error) { panic("soon") }
-
-// Expiry implements connector.Expirer.
-func (c *Connector) Expiry() (access.ExpiryClass, time.Duration) { panic("soon") }
-
-// Identity tells which cluster this is.
-type Identity struct {
-	SystemIdentifier string `json:"system_identifier"`
-	Database         string `json:"database"`
-	Version          int    `json:"version"` // such as 150018
-}
-
-// Identity asks the target who it is, for an operator to pin.
-func (c *Connector) Identity(ctx context.Context) (Identity, error) { panic("soon") }
 
 // SetupSQL is deploy/postgres/target-setup.sql: what an administrator of the
 // target runs once, as a superuser, in the database of Config.URL. It holds
-// no psql commands, so that it can be sent as one query.
-func SetupSQL() string { return "" }
+// no psql commands, so that it can be sent as one query without arguments.
+func SetupSQL() string { return setup.TargetSetup }
+
+// Expiry implements connector.Expirer. With password authentication the class
+// is native: the server refuses new sessions from the end on. A session that
+// is open then is the broker's to end, for PostgreSQL has nothing that would.
+func (c *Connector) Expiry() (access.ExpiryClass, time.Duration) {
+	if c.cfg.PasswordAuth {
+		return access.ExpiryNative, 0
+	}
+	return access.ExpiryReaper, 0
+}
 
 var (
 	_ connector.Connector    = (*Connector)(nil)
-	_ connector.Accounter    = (*Connector)(nil)
 	_ connector.Credentialer = (*Connector)(nil)
 	_ connector.Preflighter  = (*Connector)(nil)
 	_ connector.Expirer      = (*Connector)(nil)
-	_ connector.Closer       = (*Connector)(nil)
 )

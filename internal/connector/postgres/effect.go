@@ -1,0 +1,241 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/connector"
+)
+
+const (
+	ensureQuery  = `SELECT rampkeeper.ensure(@login, @role, @until, @create, @deadline)`
+	removeQuery  = `SELECT rampkeeper.remove(@login, @role, @deadline)`
+	cutQuery     = `SELECT pids, shared_with, done FROM rampkeeper.cut(@login, @role, @deadline)`
+	settleQuery  = `SELECT rampkeeper.settle(@login, @role, @deadline)`
+	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions FROM rampkeeper.status(@login, @role)`
+	remainsQuery = `SELECT f FROM rampkeeper.remains(@login, @role) AS f`
+)
+
+// Ensure implements connector.Connector.
+func (c *Connector) Ensure(ctx context.Context, e access.EntitlementKey, until time.Time) (connector.Observation, error) {
+	if err := c.checkKey(e); err != nil {
+		return connector.Observation{}, err
+	}
+	if !c.allowed(e.Permission) {
+		return connector.Observation{}, refused(permanent, fmt.Sprintf("The configuration of %s does not let role %q be handed out: no pattern of allowed fits it.", c.cfg.Name, e.Permission))
+	}
+	return c.ensure(ctx, e, until, c.cfg.CreateLogins)
+}
+
+func (c *Connector) ensure(ctx context.Context, e access.EntitlementKey, until time.Time, create bool) (connector.Observation, error) {
+	s, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return connector.Observation{}, err
+	}
+	defer done()
+	args := s.args(e)
+	args["until"], args["create"] = until, create
+	if _, err := s.Exec(ctx, ensureQuery, args); err != nil {
+		return connector.Observation{}, c.explain("Granting the role", err)
+	}
+	st, err := c.status(ctx, s, e)
+	if err != nil {
+		return connector.Observation{}, err
+	}
+	o := c.observation(st)
+	if !o.Present || !st.CanLogin {
+		return o, refused(temporary, fmt.Sprintf("%s did not keep the grant: somebody else changed role %q or login %q at the same moment.", c.cfg.Name, e.Permission, e.Account))
+	}
+	return o, nil
+}
+
+// Observe implements connector.Connector.
+func (c *Connector) Observe(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
+	if err := c.checkKey(e); err != nil {
+		return connector.Observation{}, err
+	}
+	return c.observe(ctx, e)
+}
+
+func (c *Connector) observe(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
+	s, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return connector.Observation{}, err
+	}
+	defer done()
+	st, err := c.status(ctx, s, e)
+	if err != nil {
+		return connector.Observation{}, err
+	}
+	o := c.observation(st)
+	switch {
+	case st.Removing:
+		// Revoked, but sessions from before are not known to be gone.
+		o.Present = true
+		o.Findings = append(o.Findings, "removing: the role was revoked, and sessions from before are still to be ended")
+	case !st.Granted:
+		o.Findings = c.remains(ctx, s, e)
+	case !st.CanLogin:
+		o.Findings = append(o.Findings, "login_disabled: the login holds the role and cannot log in")
+	}
+	return o, nil
+}
+
+// Remove implements connector.Connector. It revokes and commits; then ends
+// the sessions from before and, with the last role, turns the login off; and
+// looks again until two looks in a row find nothing.
+func (c *Connector) Remove(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
+	if err := c.checkKey(e); err != nil {
+		return connector.Observation{}, err
+	}
+	return c.remove(ctx, e)
+}
+
+func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
+	s, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return connector.Observation{}, err
+	}
+	defer done()
+	var present bool
+	if err := s.QueryRow(ctx, removeQuery, s.args(e)).Scan(&present); err != nil {
+		return connector.Observation{}, c.explain("Revoking the role", err)
+	}
+	cut, err := c.cut(ctx, s, e)
+	if err != nil {
+		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, err
+	}
+	if _, err := s.Exec(ctx, settleQuery, s.args(e)); err != nil {
+		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, c.explain("Verifying the removal", err)
+	}
+	st, err := c.status(ctx, s, e)
+	if err != nil {
+		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, err
+	}
+
+	o := c.observation(st)
+	o.SessionsEnded = len(cut.pids)
+	if !present {
+		o.Findings = append(o.Findings, "already_absent: the role had been revoked before")
+	}
+	if len(cut.sharedWith) > 0 {
+		o.Findings = append(o.Findings, fmt.Sprintf("shared_login: %s had been lent to %s; that was taken back and their sessions were ended", e.Account, strings.Join(cut.sharedWith, ", ")))
+	}
+	o.Findings = append(o.Findings, c.remains(ctx, s, e)...)
+	switch {
+	case st.Granted || st.Removing:
+		return o, refused(temporary, fmt.Sprintf("%s: login %q holds role %q again; somebody else granted it at the same moment.", c.cfg.Name, e.Account, e.Permission))
+	case st.Kind == "made" && st.Others == 0 && (st.CanLogin || st.Sessions > 0):
+		o.Present = true
+		return o, refused(temporary, fmt.Sprintf("%s: login %q holds nothing any more and is not off yet.", c.cfg.Name, e.Account))
+	}
+	return o, nil
+}
+
+type cutResult struct {
+	pids       []int32 // of the sessions met
+	sharedWith []string
+}
+
+// pause is how long a session gets to die before the next look.
+const pause = 25 * time.Millisecond
+
+// cut ends sessions until two looks in a row find none. The second look is
+// for a session that was logging in during the first: it shows up only when
+// it has finished.
+func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey) (cutResult, error) {
+	var all cutResult
+	for clean := 0; clean < 2; {
+		var (
+			pids []int32
+			done bool
+		)
+		err := s.QueryRow(ctx, cutQuery, s.args(e)).Scan(&pids, &all.sharedWith, &done)
+		code := codeOf(err)
+		switch {
+		case code == lockBusy || code == tupleHit: // its sessions were ended all the same
+			clean = 0
+		case err != nil:
+			return all, c.explain("Ending sessions", err)
+		case done:
+			clean++
+		default:
+			clean = 0
+			for _, pid := range pids {
+				if !slices.Contains(all.pids, pid) {
+					all.pids = append(all.pids, pid)
+				}
+			}
+		}
+		if clean == 2 {
+			break
+		}
+		if remaining(ctx) < 10*pause {
+			return all, refused(temporary, fmt.Sprintf("%s: %d sessions of login %q were told to end and some have not yet.", c.cfg.Name, len(all.pids), e.Account))
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return all, refused(temporary, fmt.Sprintf("%s: there was no time to see the sessions of login %q end.", c.cfg.Name, e.Account))
+		}
+	}
+	return all, nil
+}
+
+// status is a row of rampkeeper.status().
+type status struct {
+	Kind       string // none, made, adopted or foreign
+	CanLogin   bool
+	ValidUntil *time.Time
+	Granted    bool
+	Removing   bool
+	Others     int // other roles from the broker
+	Sessions   int
+}
+
+func (c *Connector) status(ctx context.Context, s session, e access.EntitlementKey) (status, error) {
+	rows, err := s.Query(ctx, statusQuery, s.args(e))
+	if err != nil {
+		return status{}, c.explain("Reading the login", err)
+	}
+	st, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[status])
+	return st, c.explain("Reading the login", err)
+}
+
+func (c *Connector) observation(st status) connector.Observation {
+	o := connector.Observation{Present: st.Granted, Sessions: st.Sessions}
+	if st.ValidUntil != nil && c.cfg.PasswordAuth {
+		o.Until = *st.ValidUntil
+	}
+	return o
+}
+
+// remains asks what is left of the access by other ways. It is for the record
+// and must not keep a removal from being verified.
+func (c *Connector) remains(ctx context.Context, s session, e access.EntitlementKey) []string {
+	rows, err := s.Query(ctx, remainsQuery, s.args(e))
+	if err == nil {
+		var found []string
+		if found, err = pgx.CollectRows(rows, pgx.RowTo[string]); err == nil {
+			return found
+		}
+	}
+	why := "no answer in time"
+	if code := codeOf(err); code != "" {
+		why = "SQLSTATE " + code
+	} else if errors.Is(err, context.Canceled) {
+		why = "cancelled"
+	}
+	return []string{"effective_access_unknown: what other ways there are could not be looked up: " + why}
+}
+
+func (s session) args(e access.EntitlementKey) pgx.NamedArgs {
+	return pgx.NamedArgs{"login": e.Account, "role": e.Permission, "deadline": s.deadline}
+}
