@@ -51,6 +51,7 @@ func (e *evaluation) offers(gs []*contract.Guardrail) (offers []access.Offer, fa
 		}
 	}
 	if len(cs) == 0 {
+		e.note("Contract", "/spec/permits", access.Fail, e.item.Role+" on "+e.item.Resource, "no contract has a permit for it")
 		failures = append(failures, failure{Reason: access.Reason{
 			Code: access.NoContract, Item: e.at,
 			Message: fmt.Sprintf("No contract permits %s on %s.", e.item.Role, e.item.Resource),
