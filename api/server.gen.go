@@ -55,6 +55,21 @@ func (e DryRunDryRun) Valid() bool {
 	}
 }
 
+// Defines values for HealthStatus.
+const (
+	HealthStatusOk HealthStatus = "ok"
+)
+
+// Valid indicates whether the value is a known member of the HealthStatus enum.
+func (e HealthStatus) Valid() bool {
+	switch e {
+	case HealthStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MeRoles.
 const (
 	MeRolesAuditor       MeRoles = "auditor"
@@ -121,7 +136,6 @@ const (
 	ProblemCodeIdempotencyKeyReused ProblemCode = "idempotency_key_reused"
 	ProblemCodeInternal             ProblemCode = "internal"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
-	ProblemCodeNotAcceptable        ProblemCode = "not_acceptable"
 	ProblemCodeNotAnApprover        ProblemCode = "not_an_approver"
 	ProblemCodeNotFound             ProblemCode = "not_found"
 	ProblemCodeNotReady             ProblemCode = "not_ready"
@@ -157,8 +171,6 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeInternal:
 		return true
 	case ProblemCodeMethodNotAllowed:
-		return true
-	case ProblemCodeNotAcceptable:
 		return true
 	case ProblemCodeNotAnApprover:
 		return true
@@ -216,8 +228,11 @@ func (e ListRequestsParamsApprover) Valid() bool {
 
 // Applied defines model for Applied.
 type Applied struct {
-	Added    []string        `json:"added"`
-	Changed  bool            `json:"changed"`
+	Added   []string `json:"added"`
+	Changed bool     `json:"changed"`
+
+	// Digest SHA-256 in hexadecimal.
+	Digest   Digest          `json:"digest,omitempty,omitzero"`
 	Removed  []string        `json:"removed"`
 	Revision int64           `json:"revision"`
 	Updated  []string        `json:"updated"`
@@ -324,26 +339,33 @@ type CatalogOffer struct {
 	// Auto Whether it may be granted with nobody deciding.
 	Auto bool `json:"auto"`
 
+	// AutoMaxDurationSeconds Up to how long it may.
+	AutoMaxDurationSeconds int64 `json:"auto_max_duration_seconds,omitempty,omitzero"`
+
+	// AutoRule The rule by which it may.
+	AutoRule string `json:"auto_rule,omitempty,omitzero"`
+
 	// Contract Exact name of a contract.
 	Contract               ContractName `json:"contract"`
 	DefaultDurationSeconds int64        `json:"default_duration_seconds,omitempty,omitzero"`
-	JustificationMinLength int          `json:"justification_min_length,omitempty,omitzero"`
-	MaxDurationSeconds     int64        `json:"max_duration_seconds"`
-	MinDurationSeconds     int64        `json:"min_duration_seconds,omitempty,omitzero"`
-	Risk                   string       `json:"risk,omitempty,omitzero"`
+
+	// Description Of the contract.
+	Description            string `json:"description,omitempty,omitzero"`
+	JustificationMinLength int    `json:"justification_min_length,omitempty,omitzero"`
+	MaxDurationSeconds     int64  `json:"max_duration_seconds"`
+	MinDurationSeconds     int64  `json:"min_duration_seconds,omitempty,omitzero"`
+	Risk                   string `json:"risk,omitempty,omitzero"`
 
 	// Role Exact name of a role.
 	Role RoleName `json:"role"`
 
-	// Stages Names of the stages of approval in order.
-	Stages         []string `json:"stages"`
-	TicketRequired bool     `json:"ticket_required,omitempty,omitzero"`
+	// Stages The stages of approval in order.
+	Stages         []ContractStage `json:"stages"`
+	TicketPattern  string          `json:"ticket_pattern,omitempty,omitzero"`
+	TicketRequired bool            `json:"ticket_required,omitempty,omitzero"`
 
 	// Title What the role means.
 	Title string `json:"title,omitempty,omitzero"`
-
-	// WhyNot Why asking would be refused now; absent when it would not.
-	WhyNot string `json:"why_not,omitempty,omitzero"`
 }
 
 // CatalogPage defines model for CatalogPage.
@@ -386,7 +408,10 @@ type ConnectorTest struct {
 
 // Contract defines model for Contract.
 type Contract struct {
-	Description string `json:"description,omitempty,omitzero"`
+	// Auto Names of the rules that grant with nobody deciding.
+	Auto                   []string `json:"auto,omitempty,omitzero"`
+	DefaultDurationSeconds int64    `json:"default_duration_seconds,omitempty,omitzero"`
+	Description            string   `json:"description,omitempty,omitzero"`
 
 	// Digest SHA-256 in hexadecimal.
 	Digest Digest `json:"digest,omitempty,omitzero"`
@@ -394,17 +419,14 @@ type Contract struct {
 	// Document The document as JSON, only for those who may read policy.
 	Document           map[string]interface{} `json:"document,omitempty,omitzero"`
 	MaxDurationSeconds int64                  `json:"max_duration_seconds,omitempty,omitzero"`
+	MinDurationSeconds int64                  `json:"min_duration_seconds,omitempty,omitzero"`
 	Name               string                 `json:"name"`
 	NotAfter           time.Time              `json:"not_after,omitempty,omitzero"`
 	NotBefore          time.Time              `json:"not_before,omitempty,omitzero"`
-	Precedence         int                    `json:"precedence,omitempty,omitzero"`
-
-	// Resources What its permits cover, for people to read.
-	Resources []string `json:"resources,omitempty,omitzero"`
+	Permits            []ContractPermit       `json:"permits,omitempty,omitzero"`
 
 	// Revision The policy revision it was read from.
-	Revision int64    `json:"revision"`
-	Roles    []string `json:"roles,omitempty,omitzero"`
+	Revision int64 `json:"revision"`
 
 	// Source The document as it was written, comments included.
 	Source string `json:"source,omitempty,omitzero"`
@@ -429,13 +451,32 @@ type ContractList struct {
 // ContractName Exact name of a contract.
 type ContractName = string
 
+// ContractPermit Any of the roles on any of the resources.
+type ContractPermit struct {
+	Resources []ContractSelector `json:"resources"`
+	Roles     []string           `json:"roles"`
+}
+
+// ContractSeat defines model for ContractSeat.
+type ContractSeat struct {
+	Count int    `json:"count"`
+	From  string `json:"from"`
+}
+
+// ContractSelector defines model for ContractSelector.
+type ContractSelector struct {
+	Labels map[string]string `json:"labels,omitempty,omitzero"`
+	Path   string            `json:"path,omitempty,omitzero"`
+	Type   string            `json:"type"`
+}
+
 // ContractStage defines model for ContractStage.
 type ContractStage struct {
-	Name  string `json:"name"`
-	Seats []struct {
-		Count int    `json:"count"`
-		From  string `json:"from"`
-	} `json:"seats"`
+	Name string `json:"name"`
+
+	// Roles The stage applies only to these; to all when absent.
+	Roles []string       `json:"roles,omitempty,omitzero"`
+	Seats []ContractSeat `json:"seats"`
 }
 
 // Credentials defines model for Credentials.
@@ -463,6 +504,20 @@ type DecisionID = access.DecisionID
 
 // Digest SHA-256 in hexadecimal.
 type Digest = access.Digest
+
+// Discovery defines model for Discovery.
+type Discovery struct {
+	// API Where the API is.
+	API string `json:"api"`
+
+	// Audience The audience to ask for, where the provider wants one.
+	Audience string `json:"audience,omitempty,omitzero"`
+
+	// ClientID The public client that the command line uses.
+	ClientID string   `json:"client_id"`
+	Issuer   string   `json:"issuer"`
+	Scopes   []string `json:"scopes"`
+}
 
 // DryRun What the policy would decide; nothing is stored.
 type DryRun struct {
@@ -644,6 +699,15 @@ type GrantPage struct {
 // GrantState defines model for GrantState.
 type GrantState = access.GrantState
 
+// Health defines model for Health.
+type Health struct {
+	Checks []Check      `json:"checks,omitempty,omitzero"`
+	Status HealthStatus `json:"status"`
+}
+
+// HealthStatus defines model for Health.Status.
+type HealthStatus string
+
 // Item A role on a resource.
 type Item struct {
 	// Resource Exact id of a resource, type:path.
@@ -658,6 +722,9 @@ type ItemDecision = access.ItemDecision
 
 // LintAnswer defines model for LintAnswer.
 type LintAnswer struct {
+	// Documents How many the set holds.
+	Documents int `json:"documents,omitempty,omitzero"`
+
 	// Ok Whether the set could be applied.
 	Ok       bool            `json:"ok"`
 	Problems []PolicyProblem `json:"problems"`
@@ -932,9 +999,19 @@ type Timeline struct {
 // Track defines model for Track.
 type Track = access.Track
 
+// Version defines model for Version.
+type Version struct {
+	GoVersion string `json:"go_version"`
+	Revision  string `json:"revision"`
+	Version   string `json:"version"`
+}
+
 // Vote defines model for Vote.
 type Vote struct {
-	CastAt   time.Time    `json:"cast_at"`
+	CastAt time.Time `json:"cast_at"`
+
+	// Counts Whether it fills a seat as things stand.
+	Counts   bool         `json:"counts,omitempty,omitzero"`
 	Decision VoteDecision `json:"decision"`
 
 	// ID Id of a vote.
@@ -1034,7 +1111,7 @@ type ListCatalogParams struct {
 	// Q Only resources whose id, title, description or a label holds this text, in any case.
 	Q *string `form:"q,omitempty" json:"q,omitempty"`
 
-	// Type Only resources of this type, such as `postgres`.
+	// Type Only resources of this type, such as `postgres/database`.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
 	// Requestable Only resources with at least one offer for the caller.
