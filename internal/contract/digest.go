@@ -30,3 +30,14 @@ func (s *Set) sort() {
 	slices.SortFunc(s.Contracts, func(a, b Contract) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
 	slices.SortFunc(s.Guardrails, func(a, b Guardrail) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
 }
+
+// Document finds a document by its kind and name.
+func (s *Set) Document(kind, name string) (Document, bool) {
+	at, ok := slices.BinarySearchFunc(s.Documents, identity{kind, name}, func(d Document, want identity) int {
+		return cmp.Or(strings.Compare(d.Kind, want.kind), strings.Compare(d.Name, want.name))
+	})
+	if !ok {
+		return Document{}, false
+	}
+	return s.Documents[at], true
+}

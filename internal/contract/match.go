@@ -1,6 +1,10 @@
 package contract
 
-import "strings"
+import (
+	"maps"
+	"slices"
+	"strings"
+)
 
 // MatchRole says whether a role pattern of a document covers a role. Both are
 // segmented by "/": a segment of the pattern is literal or *, and a trailing
@@ -76,4 +80,30 @@ func matchesAny(patterns []string, role string) bool {
 		}
 	}
 	return false
+}
+
+// String writes the selector for people to read, such as
+// postgres/database:prod/* with env=prod.
+func (s Selector) String() string {
+	text := s.Type + ":" + s.Path
+	if s.Path == "" {
+		text = s.Type + ":**"
+	}
+	for i, k := range slices.Sorted(maps.Keys(s.Labels)) {
+		text += [...]string{" with ", ", "}[min(i, 1)] + k + "=" + s.Labels[k]
+	}
+	return text
+}
+
+// String writes where the people of a seat come from, such as db-owners for
+// a set, or group security.
+func (s Seat) String() string {
+	switch {
+	case s.From.Group != "":
+		return "group " + s.From.Group
+	case s.From.User != "":
+		return "user " + s.From.User
+	default:
+		return s.From.Set
+	}
 }

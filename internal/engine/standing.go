@@ -78,3 +78,9 @@ func ticketNeeded(c *contract.Contract, gs []*contract.Guardrail) bool {
 	}
 	return slices.ContainsFunc(gs, func(g *contract.Guardrail) bool { return g.Spec.Require != nil && g.Spec.Require.Ticket })
 }
+
+// Eligible says whether the document is about the subject, for a permit:
+// what is unknown counts as no.
+func Eligible(ix *contract.Index, of contract.Subjects, s access.Subject) bool {
+	return subjectsCover(ix, of, s) == yes
+}
