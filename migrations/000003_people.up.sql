@@ -9,6 +9,7 @@ create table core.principal (
   username text not null default '',
   groups text[] not null default '{}',
   groups_known boolean not null,
+  claims_at timestamptz not null,
   first_seen timestamptz not null,
   last_seen timestamptz not null,
   constraint principal_pk primary key (id),
@@ -18,6 +19,7 @@ create table core.principal (
 comment on table core.principal is 'people and machines that were seen; what their last verified token said of them';
 comment on column core.principal.id is 'issuer, "|", subject; never e-mail';
 comment on column core.principal.groups is 'replaced as a whole at each sign-in, sorted';
+comment on column core.principal.claims_at is 'when the token was issued that said so; an older token changes nothing';
 comment on column core.principal.groups_known is 'false when the token carried no usable groups: then nobody can tell what it belongs to';
 create index principal_groups_ix on core.principal using gin (groups);
 create trigger principal_refuse_delete before delete on core.principal
@@ -31,7 +33,7 @@ create table core.session (
   id uuid not null,
   token_hash bytea not null,
   principal text not null,
-  auth_time timestamptz not null,
+  auth_time timestamptz,
   created_at timestamptz not null,
   last_seen_at timestamptz not null,
   expires_at timestamptz not null,
@@ -44,6 +46,7 @@ create table core.session (
   constraint session_expires_at_ck check (isfinite(expires_at) and expires_at > created_at)
 );
 comment on table core.session is 'browser sessions; not evidence (signing in and out is in the audit log)';
+comment on column core.session.auth_time is 'when the identity provider says that the person signed in, if it does';
 comment on column core.session.token_hash is 'SHA-256 of the cookie''s value, which is kept nowhere';
 create index session_principal_ix on core.session (principal, created_at);
 create index session_expires_at_ix on core.session (expires_at);
@@ -77,9 +80,9 @@ comment on column core.idempotency.object is 'what the first call made; a repeti
 create index idempotency_created_at_ix on core.idempotency (created_at);
 
 grant select, insert on core.principal, core.session, core.login, core.idempotency to rampkeeper_app;
-grant update (name, email, username, groups, groups_known, last_seen) on core.principal to rampkeeper_app;
+grant update (name, email, username, groups, groups_known, claims_at, last_seen) on core.principal to rampkeeper_app;
 grant update (last_seen_at) on core.session to rampkeeper_app;
-grant update (object) on core.idempotency to rampkeeper_app;
+grant update (body_hash, object, created_at) on core.idempotency to rampkeeper_app;
 grant delete on core.session, core.login, core.idempotency to rampkeeper_app;
 grant select on core.principal to rampkeeper_auditor;
 

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/audit"
+)
+
+// EventRow is one event of the audit log as it is stored. Decode gives what
+// its bytes say.
+type EventRow struct {
+	ID  access.EventID `db:"id"`
+	Seq int64          `db:"seq"` // a name, not an order: see EventsAfter
+	audit.Record
+}
+
+// EventFilter says which events to list. Zero members do not filter.
+type EventFilter struct {
+	// Viewer, if set, sees only the streams of requests that are theirs or
+	// name them, of the grants of those, and of their own principal.
+	Viewer  *access.Subject
+	Streams []string
+	Types   []access.EventType
+	Actor   access.PrincipalID
+	Since   time.Time
+	Until   time.Time
+	// Before is the Seq that the page before ended with; 0 for the first page.
+	Before int64
+	Limit  int
+}
+
+const eventColumns = `e.id, e.seq, e.stream, e.version, e.prev_hash, e.leaf_hash, e.xid, e.recorded_at, e.db_user, e.event_type, e.actor, e.entry`
+
+const eventFilter = `
+  and (@streams::text[] is null or e.stream = any(@streams))
+  and (@types::text[] is null or e.event_type = any(@types))
+  and (@actor::text is null or e.actor = @actor)
+  and (@since::timestamptz is null or e.recorded_at >= @since)
+  and (@until::timestamptz is null or e.recorded_at < @until)
+order by e.seq desc
+limit @limit`
+
+const selectEvents = `
+select ` + eventColumns + `
+from audit.event e
+where e.seq < @before` + eventFilter
+
+// visibleStreams goes behind "with".
+const visibleStreams = `
+mine as (
+  select q.id from core.request q where q.requester = @viewer
+  union
+  select a.request_id from core.request_approver a where a.user_id = @viewer
+  union
+  select a.request_id from core.request_approver a where a.group_name = any(@groups::text[])
+), visible as (
+  select 'request:' || core.typeid('req', m.id) as stream from mine m
+  union all
+  select 'grant:' || core.typeid('grt', g.id) from core.grant g join mine m on m.id = g.request_id
+  union all
+  select 'principal:' || @viewer::text
+)`
+
+const selectVisibleEvents = `
+with ` + visibleStreams + `
+select ` + eventColumns + `
+from audit.event e
+join visible v on v.stream = e.stream
+where e.seq < @before` + eventFilter
+
+// Events lists events, newest first. The order is that of Seq, which is close
+// to that of time; an event of a transaction that commits late may turn up
+// behind a page that was read already. Whoever must not miss one uses
+// EventsAfter.
+func (tx *Tx) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
+	args := pgx.NamedArgs{
+		"streams": f.Streams, "types": f.Types, "actor": noneIfEmpty(f.Actor),
+		"since": orNull(f.Since), "until": orNull(f.Until), "before": f.Before, "limit": f.Limit,
+	}
+	if f.Before == 0 {
+		args["before"] = int64(math.MaxInt64)
+	}
+	sql := selectEvents
+	if f.Viewer != nil {
+		sql = selectVisibleEvents
+		addViewer(args, *f.Viewer)
+	}
+	rows, err := many(ctx, tx, sql, args, pgx.RowToStructByName[EventRow])
+	if err != nil {
+		return nil, fmt.Errorf("reading events: %w", err)
+	}
+	return rows, nil
+}
+
+func addViewer(args pgx.NamedArgs, viewer access.Subject) {
+	args["viewer"], args["groups"] = viewer.ID, []string{}
+	if viewer.GroupsKnown {
+		args["groups"] = viewer.Groups
+	}
+}
+
+const selectEvent = `select ` + eventColumns + ` from audit.event e where e.id = @id`
+
+const selectVisibleEvent = `
+with ` + visibleStreams + `
+select ` + eventColumns + ` from audit.event e join visible v on v.stream = e.stream where e.id = @id`
+
+// Event gives one event, or ErrNotFound, which is also what a viewer hears of
+// an event that is not theirs to see. A nil viewer sees everything.
+func (tx *Tx) Event(ctx context.Context, id access.EventID, viewer *access.Subject) (EventRow, error) {
+	args := pgx.NamedArgs{"id": id}
+	sql := selectEvent
+	if viewer != nil {
+		sql = selectVisibleEvent
+		addViewer(args, *viewer)
+	}
+	row, err := one(ctx, tx, sql, args, pgx.RowToStructByName[EventRow])
+	if err != nil {
+		return EventRow{}, fmt.Errorf("reading event: %w", err)
+	}
+	return row, nil
+}
+
+const selectStreams = `
+select ` + eventColumns + ` from audit.event e where e.stream = any(@streams) order by e.stream, e.version`
+
+// EventsOf gives whole streams, by stream and version.
+func (tx *Tx) EventsOf(ctx context.Context, streams ...string) ([]EventRow, error) {
+	rows, err := many(ctx, tx, selectStreams, pgx.NamedArgs{"streams": streams}, pgx.RowToStructByName[EventRow])
+	if err != nil {
+		return nil, fmt.Errorf("reading streams: %w", err)
+	}
+	return rows, nil
+}
+
+const selectTimeline = `
+select ` + eventColumns + `
+from audit.event e
+where e.stream = @request
+  or e.stream in (select 'grant:' || core.typeid('grt', g) from unnest(@grants::uuid[]) as g)
+  or e.recorded_at >= @since and e.stream in (
+    select 'entitlement:' || core.typeid('ent', n.entitlement_id)
+    from core.grant_entitlement n where n.grant_id = any(@grants::uuid[]))
+order by e.recorded_at, e.seq`
+
+// Timeline gives the events of a request, of its grants and, from since on, of
+// the entitlements that those needed, in the order in which they happened.
+func (tx *Tx) Timeline(ctx context.Context, request access.RequestID, grants []access.GrantID, since time.Time) ([]EventRow, error) {
+	rows, err := many(ctx, tx, selectTimeline, pgx.NamedArgs{
+		"request": access.StreamOf(request), "grants": uuids(grants), "since": since,
+	}, pgx.RowToStructByName[EventRow])
+	if err != nil {
+		return nil, fmt.Errorf("reading timeline: %w", err)
+	}
+	return rows, nil
+}
