@@ -52,7 +52,10 @@ type Broker struct {
 	// index is the policy compiled last. inPolicy replaces it when the
 	// database holds another revision.
 	index atomic.Pointer[contract.Index]
-	round round // over the pending requests
+	// at is called after each durable step of the loops. Tests stop there.
+	at     func(step string)
+	pinned pinnedPolicies
+	round  round // over the pending requests
 }
 
 // New makes a Broker. Its loops start with Run.
@@ -66,6 +69,7 @@ func New(cfg Config) *Broker {
 		slots:      cfg.Slots,
 		poll:       cfg.Poll,
 		log:        cfg.Log,
+		at:         func(string) {},
 	}
 	if b.connectors == nil {
 		b.connectors = connector.NewRegistry(nil)
@@ -80,7 +84,7 @@ func New(cfg Config) *Broker {
 		b.slots = 4
 	}
 	if b.poll <= 0 {
-		b.poll = 5 * time.Second
+		b.poll = time.Second
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)

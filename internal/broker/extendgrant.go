@@ -12,5 +12,23 @@ import (
 // that approves the extension, with the request's row locked already. The
 // event names the actor and the request that extends.
 func (b *Broker) extendGrant(ctx context.Context, tx *store.Tx, id access.GrantID, to time.Time, actor access.PrincipalID, by access.RequestID) (access.Grant, error) {
-	panic("soon")
+	needs, g, err := lockGrant(ctx, tx, id)
+	if err != nil {
+		return access.Grant{}, err
+	}
+	if !g.NotAfter.IsZero() && to.After(g.NotAfter) {
+		return g, &access.Error{
+			Code: access.StateConflict, Current: string(g.State),
+			Message: "The contract " + g.Contract + " ends at " + stamp(g.NotAfter) + ", and no grant outlives it.",
+		}
+	}
+	g, err = b.moveGrant(ctx, tx, g, grantMove{
+		on: access.OnExtend, actor: actor, facts: access.GrantFacts{NewExpiry: to},
+		set: func(g *access.Grant) { g.ExpiresAt = to }, data: grantData{Request: by},
+	})
+	if err != nil {
+		return g, err
+	}
+	// Where the target has an expiry of its own, it has to learn the new one.
+	return g, tx.WakeEntitlements(ctx, tx.Now, idsOf(needs)...)
 }

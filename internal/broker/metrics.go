@@ -14,10 +14,12 @@ type metrics struct {
 	decisions      *prometheus.CounterVec   // contract, outcome
 	timeToDecision *prometheus.HistogramVec // contract, outcome
 	denials        *prometheus.CounterVec   // rule, contract
+	*loopMetrics
 }
 
 func newMetrics(reg prometheus.Registerer, db *store.Store) *metrics {
 	m := &metrics{
+		loopMetrics: newLoopMetrics(reg),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rampkeeper_decisions_total",
 			Help: "Requests decided, by the contract that governed and how they came out.",

@@ -63,21 +63,6 @@ func (tx *Tx) ListGrants(ctx context.Context, viewer access.Subject, everything 
 	return gs, nil
 }
 
-const namedApprover = `
-select exists (
-  select
-  from core.request_approver a
-  where a.request_id = @request and (a.user_id = @me or a.group_name = any(@groups::text[])))`
-
-// NamedApprover says whether a seat of the request names the person.
-func (tx *Tx) NamedApprover(ctx context.Context, request access.RequestID, s access.Subject) (bool, error) {
-	named, err := one(ctx, tx, namedApprover, pgx.NamedArgs{"request": request, "me": s.ID, "groups": knownGroups(s)}, pgx.RowTo[bool])
-	if err != nil {
-		return false, fmt.Errorf("reading approvers: %w", err)
-	}
-	return named, nil
-}
-
 func knownGroups(s access.Subject) []string {
 	if !s.GroupsKnown || s.Groups == nil {
 		return []string{}

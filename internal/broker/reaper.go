@@ -1,0 +1,110 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/store"
+)
+
+// batch bounds how many grants one transaction moves.
+const batch = 500
+
+// expireGrants moves every grant whose time is up to revoking (T7, T8). It
+// reads nothing but the database (I10).
+//
+// A crash before a commit leaves grants that are expired still, which any
+// reaper's next pass takes. A crash after it leaves entitlements that are due:
+// each was due by the end of its first grant at the latest.
+func (b *Broker) expireGrants(ctx context.Context) error {
+	for {
+		var expired []access.Grant
+		err := b.store.InTx(ctx, func(tx *store.Tx) error {
+			var err error
+			if expired, err = tx.ExpireGrants(ctx, batch); err != nil {
+				return err
+			}
+			events := make([]access.Event, len(expired))
+			for i, g := range expired {
+				events[i] = access.Event{
+					Stream: access.StreamOf(g.ID), Version: g.Version, Type: access.GrantRevoking, Actor: access.System,
+					Data: encode(grantData{State: g.State, ExpiresAt: g.ExpiresAt.UTC(), Reason: g.EndReason}),
+				}
+			}
+			return tx.Record(ctx, events...)
+		})
+		if err != nil {
+			return fmt.Errorf("expiring grants: %w", err)
+		}
+		b.at("expired")
+		ids := make([]access.GrantID, len(expired))
+		for i, g := range expired {
+			ids[i] = g.ID
+		}
+		if len(ids) > 0 {
+			// Where another grant needs the same, there is nothing to wait for.
+			if err := b.sweepSettled(ctx, ids...); err != nil {
+				return err
+			}
+		}
+		if len(expired) < batch {
+			return nil
+		}
+	}
+}
+
+// sweepSettled looks after revoking grants for which everything is done
+// already and that nobody has moved on: their entitlement was removed for
+// another grant, or is needed by another one. It is a loop's step at most once
+// in a poll, because it reads all revoking grants.
+func (l *loop) sweepSettled(ctx context.Context) error {
+	if !l.swept.IsZero() && l.now.Sub(l.swept) < l.b.poll {
+		return nil
+	}
+	l.swept = l.now
+	return l.b.sweepSettled(ctx)
+}
+
+func (b *Broker) sweepSettled(ctx context.Context, only ...access.GrantID) error {
+	var (
+		after access.GrantID
+		errs  []error
+	)
+	for {
+		var ids []access.GrantID
+		err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+			ids, err = tx.SettledGrants(ctx, after, batch, only...)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("looking for settled grants: %w", errors.Join(append(errs, err)...))
+		}
+		for _, id := range ids {
+			if err := b.settleOne(ctx, id); err != nil {
+				errs = append(errs, err)
+			}
+			after = id
+		}
+		if len(ids) < batch {
+			return errors.Join(errs...)
+		}
+	}
+}
+
+func (b *Broker) settleOne(ctx context.Context, id access.GrantID) error {
+	var before, after access.Grant
+	err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		if _, before, err = lockGrant(ctx, tx, id); err != nil {
+			return err
+		}
+		after, err = b.settleGrant(ctx, tx, before)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("settling grant %s: %w", id, err)
+	}
+	b.metrics.moved(before, after)
+	return nil
+}
