@@ -57,13 +57,13 @@ func (e DryRunDryRun) Valid() bool {
 
 // Defines values for HealthStatus.
 const (
-	HealthStatusOk HealthStatus = "ok"
+	HealthStatusOK HealthStatus = "ok"
 )
 
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
-	case HealthStatusOk:
+	case HealthStatusOK:
 		return true
 	default:
 		return false
@@ -379,7 +379,7 @@ type Check struct {
 	// Detail What was seen, and what to do about it.
 	Detail string `json:"detail,omitempty,omitzero"`
 	Name   string `json:"name"`
-	Ok     bool   `json:"ok"`
+	OK     bool   `json:"ok"`
 }
 
 // Clause A clause of a policy document, what it wanted and what it met.
@@ -403,7 +403,7 @@ type ConnectorList struct {
 // ConnectorTest defines model for ConnectorTest.
 type ConnectorTest struct {
 	Checks []Check `json:"checks"`
-	Ok     bool    `json:"ok"`
+	OK     bool    `json:"ok"`
 }
 
 // Contract defines model for Contract.
@@ -725,8 +725,8 @@ type LintAnswer struct {
 	// Documents How many the set holds.
 	Documents int `json:"documents,omitempty,omitzero"`
 
-	// Ok Whether the set could be applied.
-	Ok       bool            `json:"ok"`
+	// OK Whether the set could be applied.
+	OK       bool            `json:"ok"`
 	Problems []PolicyProblem `json:"problems"`
 }
 
@@ -880,9 +880,6 @@ type Request struct {
 	Extends GrantID `json:"extends,omitempty,omitzero"`
 	Grants  []Grant `json:"grants"`
 
-	// Hash SHA-256 in hexadecimal.
-	Hash Digest `json:"hash"`
-
 	// ID Id of a request.
 	ID    RequestID     `json:"id"`
 	Items []RequestItem `json:"items"`
@@ -892,6 +889,9 @@ type Request struct {
 
 	// Reason Absent for those who may not read it.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// RequestHash SHA-256 in hexadecimal.
+	RequestHash Digest `json:"request_hash"`
 
 	// Requester A person or machine, for display.
 	Requester Person       `json:"requester"`
@@ -3488,15 +3488,25 @@ type ListEventsResponseObject interface {
 	VisitListEventsResponse(w http.ResponseWriter) error
 }
 
-type ListEvents200JSONResponse EventPage
+type ListEvents200ResponseHeaders struct {
+	NextCursor *string
+}
+
+type ListEvents200JSONResponse struct {
+	Body    EventPage
+	Headers ListEvents200ResponseHeaders
+}
 
 func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.NextCursor != nil {
+		w.Header().Set("Next-Cursor", fmt.Sprint(*response.Headers.NextCursor))
+	}
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
 	return err
@@ -3504,6 +3514,7 @@ func (response ListEvents200JSONResponse) VisitListEventsResponse(w http.Respons
 
 type ListEvents200ApplicationXNdjsonResponse struct {
 	Body          io.Reader
+	Headers       ListEvents200ResponseHeaders
 	ContentLength int64
 }
 
@@ -3512,6 +3523,9 @@ func (response ListEvents200ApplicationXNdjsonResponse) VisitListEventsResponse(
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	if response.ContentLength != 0 {
 		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.NextCursor != nil {
+		w.Header().Set("Next-Cursor", fmt.Sprint(*response.Headers.NextCursor))
 	}
 	w.WriteHeader(200)
 

@@ -56,13 +56,13 @@ func (e DryRunDryRun) Valid() bool {
 
 // Defines values for HealthStatus.
 const (
-	HealthStatusOk HealthStatus = "ok"
+	HealthStatusOK HealthStatus = "ok"
 )
 
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
-	case HealthStatusOk:
+	case HealthStatusOK:
 		return true
 	default:
 		return false
@@ -378,7 +378,7 @@ type Check struct {
 	// Detail What was seen, and what to do about it.
 	Detail string `json:"detail,omitempty,omitzero"`
 	Name   string `json:"name"`
-	Ok     bool   `json:"ok"`
+	OK     bool   `json:"ok"`
 }
 
 // Clause A clause of a policy document, what it wanted and what it met.
@@ -402,7 +402,7 @@ type ConnectorList struct {
 // ConnectorTest defines model for ConnectorTest.
 type ConnectorTest struct {
 	Checks []Check `json:"checks"`
-	Ok     bool    `json:"ok"`
+	OK     bool    `json:"ok"`
 }
 
 // Contract defines model for Contract.
@@ -724,8 +724,8 @@ type LintAnswer struct {
 	// Documents How many the set holds.
 	Documents int `json:"documents,omitempty,omitzero"`
 
-	// Ok Whether the set could be applied.
-	Ok       bool            `json:"ok"`
+	// OK Whether the set could be applied.
+	OK       bool            `json:"ok"`
 	Problems []PolicyProblem `json:"problems"`
 }
 
@@ -879,9 +879,6 @@ type Request struct {
 	Extends GrantID `json:"extends,omitempty,omitzero"`
 	Grants  []Grant `json:"grants"`
 
-	// Hash SHA-256 in hexadecimal.
-	Hash Digest `json:"hash"`
-
 	// ID Id of a request.
 	ID    RequestID     `json:"id"`
 	Items []RequestItem `json:"items"`
@@ -891,6 +888,9 @@ type Request struct {
 
 	// Reason Absent for those who may not read it.
 	Reason string `json:"reason,omitempty,omitzero"`
+
+	// RequestHash SHA-256 in hexadecimal.
+	RequestHash Digest `json:"request_hash"`
 
 	// Requester A person or machine, for display.
 	Requester Person       `json:"requester"`
@@ -5277,6 +5277,11 @@ func (r ListApprovalsResponse) ContentType() string {
 	return ""
 }
 
+// ListEventsResponse200Headers the declared response headers of an HTTP 200 response for ListEvents
+type ListEventsResponse200Headers struct {
+	NextCursor *string
+}
+
 type ListEventsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5284,6 +5289,8 @@ type ListEventsResponse struct {
 	JSON200 *EventPage
 	// ApplicationProblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationProblemJSONDefault *Problem
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListEventsResponse200Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -7953,6 +7960,19 @@ func ParseListEventsResponse(rsp *http.Response) (*ListEventsResponse, error) {
 	case rsp.StatusCode == 200:
 		// Content-type (application/x-ndjson) unsupported
 
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListEventsResponse200Headers
+		if values := rsp.Header.Values("Next-Cursor"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Next-Cursor", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.NextCursor = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil
