@@ -35,7 +35,7 @@ func (b *Broker) recheck(ctx context.Context, tx *store.Tx, now *contract.Index,
 	}
 	pinned := now
 	if d.PolicyRevision != now.Revision {
-		if pinned, err = b.policyAt(ctx, tx, d.PolicyRevision); err != nil {
+		if pinned, err = b.policyOf(ctx, tx, d.PolicyRevision); err != nil {
 			return "", fmt.Errorf("loading the policy that decided: %w", err)
 		}
 	}
