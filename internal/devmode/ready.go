@@ -1,0 +1,64 @@
+package devmode
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+)
+
+// WriteReady writes the addresses and the people to a file, for scripts. It
+// appears under its name only when it is whole.
+func (p *Parts) WriteReady(path string) error {
+	type person struct {
+		Name    string             `json:"name"`
+		Subject access.PrincipalID `json:"subject"`
+		Groups  []string           `json:"groups"`
+	}
+	ready := struct {
+		URL       string   `json:"url"`
+		Issuer    string   `json:"issuer"`
+		TargetDSN string   `json:"target_dsn"`
+		People    []person `json:"people"`
+	}{URL: p.URL, Issuer: p.Issuer, TargetDSN: p.TargetDSN}
+	for _, one := range People {
+		ready.People = append(ready.People, person{one.Name, access.NewPrincipalID(p.Issuer, one.Name), one.Groups})
+	}
+	raw, err := json.Marshal(ready)
+	if err != nil {
+		return fmt.Errorf("encoding the ready file: %w", err)
+	}
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".tmp")
+	if err := os.WriteFile(tmp, append(raw, '\n'), 0o644); err != nil {
+		return fmt.Errorf("the ready file %s cannot be written (%w)", path, errors.Unwrap(err))
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("the ready file %s cannot be written (%w)", path, errors.Unwrap(err))
+	}
+	return nil
+}
+
+// Welcome is what a person sees when all is up.
+func (p *Parts) Welcome(dataDir string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s  %s\n\n", bold("Rampkeeper is up:"), p.URL)
+	fmt.Fprintf(&b, "  made-up people who can sign in, without a password:\n")
+	for _, one := range People {
+		fmt.Fprintf(&b, "    %-7s %-16s %s\n", one.Name, one.FullName, parts[one.Name])
+	}
+	fmt.Fprintf(&b, "\n  the database to protect: %s\n", p.TargetDSN)
+	token := "bin/rampkeeper dev token"
+	if dataDir != DefaultDir() {
+		token += " --data-dir " + dataDir
+	}
+	fmt.Fprintf(&b, "\n%s in another terminal:\n\n", bold("Try it"))
+	fmt.Fprintf(&b, "  export RAMP_SERVER=%s RAMP_TOKEN=$(%s ada)\n", p.URL, token)
+	fmt.Fprintf(&b, "  bin/ramp request pg/readonly on postgres/database:prod/orders --for 5m --reason \"Looking into order 4711\"\n")
+	fmt.Fprintf(&b, "  RAMP_TOKEN=$(%s grace) bin/ramp approve 1        # in a third terminal, with RAMP_SERVER set\n", token)
+	fmt.Fprintf(&b, "\n  Then, as ada: bin/ramp grants ls, and bin/ramp connect GRANT. Ctrl-C here stops it all.\n\n")
+	return b.String()
+}
