@@ -546,25 +546,42 @@ type EntitlementKey = access.EntitlementKey
 // Event One entry of the audit log.
 type Event struct {
 	// Actor Who did it: the id of a person, or system.
-	Actor     string                 `json:"actor"`
-	ActorName string                 `json:"actor_name,omitempty,omitzero"`
-	At        time.Time              `json:"at"`
-	Data      map[string]interface{} `json:"data"`
+	Actor     string `json:"actor"`
+	ActorName string `json:"actor_name,omitempty,omitzero"`
 
-	// Hash SHA-256 of the entry.
-	Hash string `json:"hash,omitempty,omitzero"`
+	// At When the broker decided.
+	At   time.Time              `json:"at"`
+	Data map[string]interface{} `json:"data"`
 
-	// Index Rises through the whole log; may have gaps.
+	// DBUser The login of the database that wrote it.
+	DBUser string `json:"db_user"`
+
+	// Hash SHA-256 of a zero byte and the entry as it is stored.
+	Hash string `json:"hash"`
+
+	// ID Id of an audit event.
+	ID EventID `json:"id"`
+
+	// Index A number for speech. It rises through the whole log, may have gaps, and is given out before commit.
 	Index int64 `json:"index"`
 
-	// PreviousHash The hash of the stream's entry before.
-	PreviousHash string `json:"previous_hash,omitempty,omitzero"`
-	Stream       string `json:"stream"`
-	Type         string `json:"type"`
+	// PreviousHash The hash of the stream's entry before, empty for the first.
+	PreviousHash string `json:"previous_hash"`
+
+	// RecordedAt When the database wrote it down.
+	RecordedAt time.Time `json:"recorded_at"`
+	Stream     string    `json:"stream"`
+	Type       string    `json:"type"`
 
 	// Version Of the object after the change, 1, 2, 3 …
 	Version int64 `json:"version"`
+
+	// Xid The transaction of the database.
+	Xid string `json:"xid"`
 }
+
+// EventID Id of an audit event.
+type EventID = access.EventID
 
 // EventPage defines model for EventPage.
 type EventPage struct {
@@ -1090,9 +1107,6 @@ type ListEventsParams struct {
 	// Actor `me`, `system`, or the id of a person.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// After Only events whose index is greater, oldest first; the way to follow the log.
-	After *int64 `form:"after,omitempty" json:"after,omitempty"`
-
 	// Since Only those made at this instant or later.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
@@ -1371,8 +1385,8 @@ type ServerInterface interface {
 	// (GET /audit/events)
 	ListEvents(w http.ResponseWriter, r *http.Request, params ListEventsParams)
 	// GetEvent One event of the audit log.
-	// (GET /audit/events/{index})
-	GetEvent(w http.ResponseWriter, r *http.Request, index int64)
+	// (GET /audit/events/{event_id})
+	GetEvent(w http.ResponseWriter, r *http.Request, eventID EventID)
 	// ListCatalog The resources that the caller may know of, with what they may ask for, by name.
 	// (GET /catalog)
 	ListCatalog(w http.ResponseWriter, r *http.Request, params ListCatalogParams)
@@ -1485,8 +1499,8 @@ func (_ Unimplemented) ListEvents(w http.ResponseWriter, r *http.Request, params
 }
 
 // GetEvent One event of the audit log.
-// (GET /audit/events/{index})
-func (_ Unimplemented) GetEvent(w http.ResponseWriter, r *http.Request, index int64) {
+// (GET /audit/events/{event_id})
+func (_ Unimplemented) GetEvent(w http.ResponseWriter, r *http.Request, eventID EventID) {
 	w.WriteHeader(http.StatusNotImplemented)
 }
 
@@ -1805,19 +1819,6 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 		return
 	}
 
-	// ------------- Optional query parameter "after" -------------
-
-	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "integer", Format: "int64"})
-	if err != nil {
-		var requiredError *runtime.RequiredParameterError
-		if errors.As(err, &requiredError) {
-			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
-		} else {
-			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
-		}
-		return
-	}
-
 	// ------------- Optional query parameter "since" -------------
 
 	err = runtime.BindQueryParameterWithOptions("form", true, false, "since", r.URL.Query(), &params.Since, runtime.BindQueryParameterOptions{Type: "string", Format: "date-time"})
@@ -1861,17 +1862,17 @@ func (siw *ServerInterfaceWrapper) GetEvent(w http.ResponseWriter, r *http.Reque
 	var err error
 	_ = err
 
-	// ------------- Path parameter "index" -------------
-	var index int64
+	// ------------- Path parameter "event_id" -------------
+	var eventID EventID
 
-	err = runtime.BindStyledParameterWithOptions("simple", "index", chi.URLParam(r, "index"), &index, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "integer", Format: "int64", ValueIsUnescaped: r.URL.RawPath == ""})
+	err = runtime.BindStyledParameterWithOptions("simple", "event_id", chi.URLParam(r, "event_id"), &eventID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: r.URL.RawPath == ""})
 	if err != nil {
-		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "index", Err: err})
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "event_id", Err: err})
 		return
 	}
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		siw.Handler.GetEvent(w, r, index)
+		siw.Handler.GetEvent(w, r, eventID)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -3408,7 +3409,7 @@ func HandlerWithOptions(si ServerInterface, options ChiServerOptions) http.Handl
 		r.Get(options.BaseURL+"/audit/events", wrapper.ListEvents)
 	})
 	r.Group(func(r chi.Router) {
-		r.Get(options.BaseURL+"/audit/events/{index}", wrapper.GetEvent)
+		r.Get(options.BaseURL+"/audit/events/{event_id}", wrapper.GetEvent)
 	})
 	r.Group(func(r chi.Router) {
 		r.Get(options.BaseURL+"/connectors", wrapper.ListConnectors)
@@ -3577,7 +3578,7 @@ func (response ListEventsdefaultApplicationProblemPlusJSONResponse) VisitListEve
 }
 
 type GetEventRequestObject struct {
-	Index int64 `json:"index"`
+	EventID EventID `json:"event_id"`
 }
 
 type GetEventResponseObject interface {
@@ -5053,7 +5054,7 @@ type StrictServerInterface interface {
 	// (GET /audit/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
 	// GetEvent One event of the audit log.
-	// (GET /audit/events/{index})
+	// (GET /audit/events/{event_id})
 	GetEvent(ctx context.Context, request GetEventRequestObject) (GetEventResponseObject, error)
 	// ListCatalog The resources that the caller may know of, with what they may ask for, by name.
 	// (GET /catalog)
@@ -5242,10 +5243,10 @@ func (sh *strictHandler) ListEvents(w http.ResponseWriter, r *http.Request, para
 }
 
 // GetEvent operation middleware
-func (sh *strictHandler) GetEvent(w http.ResponseWriter, r *http.Request, index int64) {
+func (sh *strictHandler) GetEvent(w http.ResponseWriter, r *http.Request, eventID EventID) {
 	var request GetEventRequestObject
 
-	request.Index = index
+	request.EventID = eventID
 
 	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
 		return sh.ssi.GetEvent(ctx, request.(GetEventRequestObject))

@@ -545,25 +545,42 @@ type EntitlementKey = access.EntitlementKey
 // Event One entry of the audit log.
 type Event struct {
 	// Actor Who did it: the id of a person, or system.
-	Actor     string                 `json:"actor"`
-	ActorName string                 `json:"actor_name,omitempty,omitzero"`
-	At        time.Time              `json:"at"`
-	Data      map[string]interface{} `json:"data"`
+	Actor     string `json:"actor"`
+	ActorName string `json:"actor_name,omitempty,omitzero"`
 
-	// Hash SHA-256 of the entry.
-	Hash string `json:"hash,omitempty,omitzero"`
+	// At When the broker decided.
+	At   time.Time              `json:"at"`
+	Data map[string]interface{} `json:"data"`
 
-	// Index Rises through the whole log; may have gaps.
+	// DBUser The login of the database that wrote it.
+	DBUser string `json:"db_user"`
+
+	// Hash SHA-256 of a zero byte and the entry as it is stored.
+	Hash string `json:"hash"`
+
+	// ID Id of an audit event.
+	ID EventID `json:"id"`
+
+	// Index A number for speech. It rises through the whole log, may have gaps, and is given out before commit.
 	Index int64 `json:"index"`
 
-	// PreviousHash The hash of the stream's entry before.
-	PreviousHash string `json:"previous_hash,omitempty,omitzero"`
-	Stream       string `json:"stream"`
-	Type         string `json:"type"`
+	// PreviousHash The hash of the stream's entry before, empty for the first.
+	PreviousHash string `json:"previous_hash"`
+
+	// RecordedAt When the database wrote it down.
+	RecordedAt time.Time `json:"recorded_at"`
+	Stream     string    `json:"stream"`
+	Type       string    `json:"type"`
 
 	// Version Of the object after the change, 1, 2, 3 …
 	Version int64 `json:"version"`
+
+	// Xid The transaction of the database.
+	Xid string `json:"xid"`
 }
+
+// EventID Id of an audit event.
+type EventID = access.EventID
 
 // EventPage defines model for EventPage.
 type EventPage struct {
@@ -1089,9 +1106,6 @@ type ListEventsParams struct {
 	// Actor `me`, `system`, or the id of a person.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
-	// After Only events whose index is greater, oldest first; the way to follow the log.
-	After *int64 `form:"after,omitempty" json:"after,omitempty"`
-
 	// Since Only those made at this instant or later.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
@@ -1460,8 +1474,8 @@ type ClientInterface interface {
 
 	// GetEvent One event of the audit log.
 	//
-	// Corresponds with GET /audit/events/{index} (the `GetEvent` operationId).
-	GetEvent(ctx context.Context, index int64, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /audit/events/{event_id} (the `GetEvent` operationId).
+	GetEvent(ctx context.Context, eventID EventID, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListCatalog The resources that the caller may know of, with what they may ask for, by name.
 	//
@@ -1840,9 +1854,9 @@ func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEd
 
 // GetEvent One event of the audit log.
 //
-// Corresponds with GET /audit/events/{index} (the `GetEvent` operationId).
-func (c *Client) GetEvent(ctx context.Context, index int64, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetEventRequest(c.Server, index)
+// Corresponds with GET /audit/events/{event_id} (the `GetEvent` operationId).
+func (c *Client) GetEvent(ctx context.Context, eventID EventID, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEventRequest(c.Server, eventID)
 	if err != nil {
 		return nil, err
 	}
@@ -2811,18 +2825,6 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 
 		}
 
-		if params.After != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
 		if params.Since != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
@@ -2862,12 +2864,12 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 }
 
 // NewGetEventRequest constructs an http.Request for the GetEvent method
-func NewGetEventRequest(server string, index int64) (*http.Request, error) {
+func NewGetEventRequest(server string, eventID EventID) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
 
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "index", index, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "event_id", eventID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
 	if err != nil {
 		return nil, err
 	}
@@ -4804,8 +4806,8 @@ type ClientWithResponsesInterface interface {
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /audit/events/{index} (the `GetEvent` operationId).
-	GetEventWithResponse(ctx context.Context, index int64, reqEditors ...RequestEditorFn) (*GetEventResponse, error)
+	// Corresponds with GET /audit/events/{event_id} (the `GetEvent` operationId).
+	GetEventWithResponse(ctx context.Context, eventID EventID, reqEditors ...RequestEditorFn) (*GetEventResponse, error)
 
 	// ListCatalogWithResponse The resources that the caller may know of, with what they may ask for, by name.
 	//
@@ -7211,9 +7213,9 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /audit/events/{index} (the `GetEvent` operationId).
-func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, index int64, reqEditors ...RequestEditorFn) (*GetEventResponse, error) {
-	rsp, err := c.GetEvent(ctx, index, reqEditors...)
+// Corresponds with GET /audit/events/{event_id} (the `GetEvent` operationId).
+func (c *ClientWithResponses) GetEventWithResponse(ctx context.Context, eventID EventID, reqEditors ...RequestEditorFn) (*GetEventResponse, error) {
+	rsp, err := c.GetEvent(ctx, eventID, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
