@@ -33,7 +33,7 @@ func (d *drafting) total() access.Seconds { return d.elapsed() + d.o.Duration }
 // duration wants the asked length between the least and the most. It is never
 // cut down silently.
 func (d *drafting) duration() {
-	least, most, asked := d.o.MinDuration, d.o.MaxDuration, d.ask.Duration
+	least, most, asked := d.o.MinDuration, d.o.MaxDuration, d.o.Duration
 	by := spoken(d.capRule)
 	path := "/spec/time/duration/min"
 	if x := d.f.Extends; x != nil {
@@ -61,13 +61,18 @@ func (d *drafting) duration() {
 	}
 }
 
+// longest is the longest that a grant may last with all its extensions.
+func (d *drafting) longest(x *Extension) access.Seconds {
+	if x.MaxTotal > 0 {
+		return min(d.o.MaxDuration, x.MaxTotal)
+	}
+	return d.o.MaxDuration
+}
+
 // extension wants the whole life of the grant within what the contract
 // allows now and what was pinned when it was made.
 func (d *drafting) extension(x *Extension) {
-	most := d.o.MaxDuration
-	if x.MaxTotal > 0 {
-		most = min(most, x.MaxTotal)
-	}
+	most := d.longest(x)
 	d.o.MaxDuration = most
 	room := most - d.elapsed()
 	fix := "Ask for at most " + room.String() + " more."
@@ -75,12 +80,12 @@ func (d *drafting) extension(x *Extension) {
 		fix = "Nothing can be added. Ask anew when this grant has ended."
 	}
 	switch {
-	case d.ask.Duration < 1:
+	case d.o.Duration < 1:
 		d.fail(access.DurationTooShort, "An extension adds at least one second.", fix)
-	case d.ask.Duration > room:
+	case d.o.Duration > room:
 		d.noteFix(d.capRule, d.capPath, access.Fail, "at most "+most.String()+" in all", d.total().String(), fix)
 		d.fail(access.DurationTooLong, fmt.Sprintf("%s allows at most %s in all; with %s more the grant would last %s.",
-			spoken(d.capRule), most, d.ask.Duration, d.total()), fix)
+			spoken(d.capRule), most, d.o.Duration, d.total()), fix)
 	default:
 		d.note(d.capRule, d.capPath, access.Pass, "at most "+most.String()+" in all", d.total().String())
 	}

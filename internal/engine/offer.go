@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -49,6 +50,10 @@ func (e *evaluation) offer(c *contract.Contract, gs []*contract.Guardrail) (acce
 		}
 	}
 
+	if d.o.Duration == 0 {
+		d.o.Duration = d.usual(t.Duration.Default.Seconds())
+	}
+
 	d.duration()
 	d.start()
 	d.validity()
@@ -57,6 +62,16 @@ func (e *evaluation) offer(c *contract.Contract, gs []*contract.Guardrail) (acce
 	d.limits()
 	d.approvals()
 	return d.o, d.reasons
+}
+
+// usual is how long an ask is for that does not say, as a question may: the
+// contract's default, or an hour, within what the contract allows.
+func (d *drafting) usual(said access.Seconds) access.Seconds {
+	said = cmp.Or(said, 3600)
+	if x := d.f.Extends; x != nil {
+		return max(1, min(said, d.longest(x)-d.elapsed()))
+	}
+	return max(1, d.o.MinDuration, min(said, d.o.MaxDuration))
 }
 
 // fail keeps one failure of a check, with what would work.
