@@ -127,9 +127,11 @@ insert into core.policy_member (revision, kind, name, digest)
 select @revision, u.kind, u.name, u.digest
 from unnest(@digests::text[], @kinds::text[], @names::text[]) as u (digest, kind, name)`
 
-const setRevision = `
-insert into core.policy (revision) values (@revision)
-on conflict (singleton) do update set revision = excluded.revision`
+const firstRevision = `
+insert into core.policy (revision) values (@revision)`
+
+const nextRevision = `
+update core.policy set revision = @revision`
 
 // InsertRevision puts a revision with its documents on record and in force,
 // at tx.Now. The caller holds CurrentRevisionForUpdate and records the event.
@@ -140,6 +142,10 @@ func (tx *Tx) InsertRevision(ctx context.Context, r PolicyRevision, documents []
 	for i, d := range documents {
 		digests[i], kinds[i], names[i] = string(d.Digest), d.Kind, d.Name
 		bodies[i], sources[i] = string(d.Body), d.Source
+	}
+	setRevision := nextRevision
+	if r.Revision == 1 {
+		setRevision = firstRevision
 	}
 	for _, step := range []struct{ what, sql string }{
 		{"policy documents", insertPolicyDocuments},
