@@ -20,7 +20,7 @@ func (a *app) connectCommand() *cobra.Command {
 		Long: `Fetch the credentials of a grant and start the target's own client (psql for
 PostgreSQL) with them. They are handed over once and end with the grant. The
 password goes to the client through its environment, never its arguments.`,
-		Example: "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from orders.orders'\n  ramp connect grt_01m8… --print",
+		Example: "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from prod_orders.orders'\n  ramp connect grt_01m8… --print",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, g, err := a.findGrant(cmd.Context(), args[0])

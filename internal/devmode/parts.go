@@ -189,7 +189,7 @@ begin
   end if;
 end
 $$;
-grant ro_orders, rw_orders, ro_billing, rw_billing, ro_staging_orders, rw_staging_orders
+grant ro_prod_orders, rw_prod_orders, ro_prod_billing, rw_prod_billing, ro_staging_orders, rw_staging_orders
   to rampkeeper_grantor with admin option;
 `
 

@@ -169,15 +169,15 @@ func (w *walk) connect(ctx context.Context) error {
 	}
 	w.session = session
 	var rows int
-	if err := session.QueryRow(ctx, "select count(*) from orders.orders").Scan(&rows); err != nil {
+	if err := session.QueryRow(ctx, "select count(*) from prod_orders.orders").Scan(&rows); err != nil {
 		return fmt.Errorf("reading as %s: %w", cred.Username, err)
 	}
-	w.note("select count(*) from orders.orders: %d rows", rows)
-	_, err = session.Exec(ctx, "delete from orders.orders")
+	w.note("select count(*) from prod_orders.orders: %d rows", rows)
+	_, err = session.Exec(ctx, "delete from prod_orders.orders")
 	if err == nil {
 		return errors.New("the role is for reading, but a delete went through")
 	}
-	w.note("delete from orders.orders: %s", pgMessage(err))
+	w.note("delete from prod_orders.orders: %s", pgMessage(err))
 	return nil
 }
 
@@ -187,7 +187,7 @@ func (w *walk) cut(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Until(w.expiresAt)+15*time.Second)
 	defer cancel()
 	for {
-		_, err := w.session.Exec(ctx, "select count(*) from orders.orders, pg_sleep(0.2)")
+		_, err := w.session.Exec(ctx, "select count(*) from prod_orders.orders, pg_sleep(0.2)")
 		if err == nil {
 			continue
 		}
