@@ -31,29 +31,20 @@ type EventFilter struct {
 	Since   time.Time
 	Until   time.Time
 	// Before is the Seq that the page before ended with; 0 for the first page.
+	// EventsAfter does not look at it.
 	Before int64
 	Limit  int
 }
 
 const eventColumns = `e.id, e.seq, e.stream, e.version, e.prev_hash, e.leaf_hash, e.xid, e.recorded_at, e.db_user, e.event_type, e.actor, e.entry`
 
-const eventFilter = `
-  and (@streams::text[] is null or e.stream = any(@streams))
-  and (@types::text[] is null or e.event_type = any(@types))
-  and (@actor::text is null or e.actor = @actor)
-  and (@since::timestamptz is null or e.recorded_at >= @since)
-  and (@until::timestamptz is null or e.recorded_at < @until)
-order by e.seq desc
-limit @limit`
-
-const selectEvents = `
+const fromEvents = `
 select ` + eventColumns + `
-from audit.event e
-where e.seq < @before` + eventFilter
+from audit.event e`
 
-// visibleStreams goes behind "with".
-const visibleStreams = `
-mine as (
+// fromVisibleEvents is fromEvents for a viewer.
+const fromVisibleEvents = `
+with mine as (
   select q.id from core.request q where q.requester = @viewer
   union
   select a.request_id from core.request_approver a where a.user_id = @viewer
@@ -65,31 +56,58 @@ mine as (
   select 'grant:' || core.typeid('grt', g.id) from core.grant g join mine m on m.id = g.request_id
   union all
   select 'principal:' || @viewer::text
-)`
-
-const selectVisibleEvents = `
-with ` + visibleStreams + `
+)
 select ` + eventColumns + `
-from audit.event e
-join visible v on v.stream = e.stream
-where e.seq < @before` + eventFilter
+from audit.event e join visible v on v.stream = e.stream`
+
+const whereFiltered = `
+where (@streams::text[] is null or e.stream = any(@streams))
+  and (@types::text[] is null or e.event_type = any(@types))
+  and (@actor::text is null or e.actor = @actor)
+  and (@since::timestamptz is null or e.recorded_at >= @since)
+  and (@until::timestamptz is null or e.recorded_at < @until)`
+
+func (f EventFilter) args() pgx.NamedArgs {
+	args := pgx.NamedArgs{
+		"streams": f.Streams, "types": f.Types, "actor": noneIfEmpty(f.Actor),
+		"since": orNull(f.Since), "until": orNull(f.Until), "limit": f.Limit,
+	}
+	addViewer(args, f.Viewer)
+	return args
+}
+
+func addViewer(args pgx.NamedArgs, viewer *access.Subject) {
+	if viewer == nil {
+		return
+	}
+	args["viewer"], args["groups"] = viewer.ID, []string{}
+	if viewer.GroupsKnown {
+		args["groups"] = viewer.Groups
+	}
+}
+
+const newestFirst = `
+  and e.seq < @before
+order by e.seq desc
+limit @limit`
+
+const (
+	selectEvents        = fromEvents + whereFiltered + newestFirst
+	selectVisibleEvents = fromVisibleEvents + whereFiltered + newestFirst
+)
 
 // Events lists events, newest first. The order is that of Seq, which is close
 // to that of time; an event of a transaction that commits late may turn up
 // behind a page that was read already. Whoever must not miss one uses
 // EventsAfter.
 func (tx *Tx) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
-	args := pgx.NamedArgs{
-		"streams": f.Streams, "types": f.Types, "actor": noneIfEmpty(f.Actor),
-		"since": orNull(f.Since), "until": orNull(f.Until), "before": f.Before, "limit": f.Limit,
-	}
-	if f.Before == 0 {
-		args["before"] = int64(math.MaxInt64)
-	}
-	sql := selectEvents
+	args, sql := f.args(), selectEvents
 	if f.Viewer != nil {
 		sql = selectVisibleEvents
-		addViewer(args, *f.Viewer)
+	}
+	args["before"] = f.Before
+	if f.Before == 0 {
+		args["before"] = int64(math.MaxInt64)
 	}
 	rows, err := many(ctx, tx, sql, args, pgx.RowToStructByName[EventRow])
 	if err != nil {
@@ -98,27 +116,22 @@ func (tx *Tx) Events(ctx context.Context, f EventFilter) ([]EventRow, error) {
 	return rows, nil
 }
 
-func addViewer(args pgx.NamedArgs, viewer access.Subject) {
-	args["viewer"], args["groups"] = viewer.ID, []string{}
-	if viewer.GroupsKnown {
-		args["groups"] = viewer.Groups
-	}
-}
+const whereID = `
+where e.id = @id`
 
-const selectEvent = `select ` + eventColumns + ` from audit.event e where e.id = @id`
+const (
+	selectEvent        = fromEvents + whereID
+	selectVisibleEvent = fromVisibleEvents + whereID
+)
 
-const selectVisibleEvent = `
-with ` + visibleStreams + `
-select ` + eventColumns + ` from audit.event e join visible v on v.stream = e.stream where e.id = @id`
-
-// Event gives one event, or ErrNotFound, which is also what a viewer hears of
-// an event that is not theirs to see. A nil viewer sees everything.
+// Event gives one event, or ErrNotFound, which is also what a
+// viewer hears of an event that is not theirs to see. A nil viewer sees
+// everything.
 func (tx *Tx) Event(ctx context.Context, id access.EventID, viewer *access.Subject) (EventRow, error) {
-	args := pgx.NamedArgs{"id": id}
-	sql := selectEvent
+	args, sql := pgx.NamedArgs{"id": id}, selectEvent
 	if viewer != nil {
 		sql = selectVisibleEvent
-		addViewer(args, *viewer)
+		addViewer(args, viewer)
 	}
 	row, err := one(ctx, tx, sql, args, pgx.RowToStructByName[EventRow])
 	if err != nil {
@@ -127,8 +140,8 @@ func (tx *Tx) Event(ctx context.Context, id access.EventID, viewer *access.Subje
 	return row, nil
 }
 
-const selectStreams = `
-select ` + eventColumns + ` from audit.event e where e.stream = any(@streams) order by e.stream, e.version`
+const selectStreams = fromEvents + `
+where e.stream = any(@streams) order by e.stream, e.version`
 
 // EventsOf gives whole streams, by stream and version.
 func (tx *Tx) EventsOf(ctx context.Context, streams ...string) ([]EventRow, error) {
@@ -139,9 +152,7 @@ func (tx *Tx) EventsOf(ctx context.Context, streams ...string) ([]EventRow, erro
 	return rows, nil
 }
 
-const selectTimeline = `
-select ` + eventColumns + `
-from audit.event e
+const selectTimeline = fromEvents + `
 where e.stream = @request
   or e.stream in (select 'grant:' || core.typeid('grt', g) from unnest(@grants::uuid[]) as g)
   or e.recorded_at >= @since and e.stream in (

@@ -15,31 +15,37 @@ type Mark struct {
 	Seq int64  `db:"seq"`
 }
 
-const selectEventsAfter = `
-select ` + eventColumns + `
-from audit.event e
-where (e.xid, e.seq) > (@xid::xid8, @seq)
+const oldestFirst = `
+  and (e.xid, e.seq) > (@xid::xid8, @seq)
   and e.xid < pg_snapshot_xmin(pg_current_snapshot())
 order by e.xid, e.seq
 limit @limit`
+
+const (
+	selectEventsAfter        = fromEvents + whereFiltered + oldestFirst
+	selectVisibleEventsAfter = fromVisibleEvents + whereFiltered + oldestFirst
+)
 
 // EventsAfter follows the log and misses no event. Sequence numbers are given
 // out before commit, and transactions commit in any order, so they cannot be
 // followed. Transaction numbers can: below the oldest transaction that still
 // runs, all are over, and what they wrote is all there will ever be. The price
 // is that an event is seen only when every older transaction has ended.
-func (tx *Tx) EventsAfter(ctx context.Context, after Mark, limit int) ([]EventRow, Mark, error) {
-	rows, err := many(ctx, tx, selectEventsAfter, pgx.NamedArgs{"xid": after.XID, "seq": after.Seq, "limit": limit},
-		pgx.RowToStructByName[EventRow])
+func (tx *Tx) EventsAfter(ctx context.Context, after Mark, f EventFilter) ([]EventRow, error) {
+	args, sql := f.args(), selectEventsAfter
+	if f.Viewer != nil {
+		sql = selectVisibleEventsAfter
+	}
+	args["xid"], args["seq"] = after.XID, after.Seq
+	rows, err := many(ctx, tx, sql, args, pgx.RowToStructByName[EventRow])
 	if err != nil {
-		return nil, after, fmt.Errorf("following events: %w", err)
+		return nil, fmt.Errorf("following events: %w", err)
 	}
-	if len(rows) > 0 {
-		last := rows[len(rows)-1]
-		after = Mark{XID: last.XID, Seq: last.Seq}
-	}
-	return rows, after, nil
+	return rows, nil
 }
+
+// Mark gives the place of an event, to go on behind it.
+func (e EventRow) Mark() Mark { return Mark{XID: e.XID, Seq: e.Seq} }
 
 const selectHorizon = `select pg_snapshot_xmin(pg_current_snapshot())`
 
