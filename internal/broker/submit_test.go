@@ -1,0 +1,338 @@
+package broker
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+)
+
+func TestSubmit(t *testing.T) {
+	t.Parallel()
+
+	type outcome struct {
+		Request string // requester, state, trigger, version
+		Grants  []string
+		Audit   []string
+		Code    access.Code
+		Reasons []access.ReasonCode
+	}
+	for _, tt := range []struct {
+		name string
+		who  string
+		ask  access.Ask
+		want outcome
+	}{
+		{"Permitted", "alice", ask(ordersRead), outcome{
+			Request: "alice approved submit 1",
+			Grants:  []string{"0 scheduled pg/readonly reads"},
+			Audit:   []string{"grant.scheduled alice", "request.approved alice"},
+		}},
+		{"NeedsReview", "alice", ask(ordersAdmin), outcome{
+			Request: "alice pending submit 1",
+			Audit:   []string{"request.submitted alice"},
+		}},
+		{"PermittedWithReviewedWaits", "alice", ask(ordersRead, ordersAdmin), outcome{
+			Request: "alice pending submit 1",
+			Audit:   []string{"request.submitted alice"},
+		}},
+		{"NotEligible", "mallory", ask(ordersRead), outcome{
+			Request: "mallory refused submit 1",
+			Audit:   []string{"request.refused mallory"},
+			Code:    access.PolicyRefused, Reasons: []access.ReasonCode{access.NoContract},
+		}},
+		{"UnknownResource", "alice", ask(nowhere), outcome{
+			Request: "alice refused submit 1",
+			Audit:   []string{"request.refused alice"},
+			Code:    access.PolicyRefused, Reasons: []access.ReasonCode{access.NoContract},
+		}},
+		{"TooLong", "alice", access.Ask{Items: []access.Item{ordersRead}, Duration: 3601}, outcome{
+			Request: "alice refused submit 1",
+			Audit:   []string{"request.refused alice"},
+			Code:    access.PolicyRefused, Reasons: []access.ReasonCode{access.DurationTooLong},
+		}},
+		{"OneRefusedItemRefusesAll", "alice", ask(ordersRead, vaultAdmin), outcome{
+			Request: "alice refused submit 1",
+			Audit:   []string{"request.refused alice"},
+			Code:    access.PolicyRefused, Reasons: []access.ReasonCode{access.NoContract},
+		}},
+		{"Malformed", "alice", access.Ask{Items: []access.Item{ordersRead}, Duration: 0}, outcome{Code: access.Invalid}},
+		{"HiddenText", "alice", access.Ask{Items: []access.Item{ordersRead}, Duration: 60, Reason: "a\u202eb"}, outcome{Code: access.Invalid}},
+		{"InThePast", "alice", access.Ask{Items: []access.Item{ordersRead}, Duration: 60, StartAt: noon.Add(-time.Hour)}, outcome{Code: access.Invalid}},
+		{"ExtendsSomething", "alice", access.Ask{Items: []access.Item{ordersRead}, Duration: 60, Extends: access.GrantID{1}}, outcome{Code: access.Invalid}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+
+			out, err := s.b.Submit(t.Context(), s.everybody[tt.who], tt.ask, Key{})
+
+			got := outcome{}
+			if err != nil {
+				e := access.AsError(err)
+				got.Code = e.Code
+				for _, r := range e.Reasons {
+					got.Reasons = append(got.Reasons, r.Code)
+				}
+			}
+			wrote := s.wrote(t)
+			if len(wrote.Requests) > 0 {
+				got.Request = wrote.Requests[0]
+				require.Len(t, wrote.Requests, 1)
+				require.Equal(t, out.Request.State, s.state(t, out.Request.ID))
+			}
+			if len(wrote.Grants) > 0 {
+				got.Grants = wrote.Grants
+			}
+			if len(wrote.Audit) > 0 {
+				got.Audit = wrote.Audit
+			}
+			require.Equal(t, tt.want, got)
+			require.Empty(t, wrote.Votes)
+		})
+	}
+}
+
+func TestSubmitWritesTheClocksOfTheGrant(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	later := ask(ordersRead)
+	later.StartAt = noon.Add(time.Hour)
+
+	out, err := s.b.Submit(t.Context(), s.alice, later, Key{})
+	require.NoError(t, err)
+
+	require.Len(t, out.Request.Grants, 1)
+	g := out.Request.Grants[0]
+	require.Equal(t, access.Grant{
+		ID: g.ID, RequestID: out.Request.ID, Item: 0, Holder: s.alice.ID, Role: "pg/readonly", Resource: ordersRead.Resource,
+		Contract: "reads", Connector: "target", State: access.Scheduled, Duration: 1800, MaxTotal: 3600,
+		StartAt: noon.Add(time.Hour), StartBy: noon.Add(3 * time.Hour), ExpiresAt: noon.Add(3*time.Hour + 30*time.Minute),
+		ExpiryClass: access.ExpiryReaper, Residual: g.Residual, Version: 1, CreatedAt: noon,
+	}, g)
+	require.Equal(t, []string{"target alice ro_orders unknown"},
+		s.rows(t, `select connector, account, permission, presence from core.entitlement`))
+	require.Equal(t, []string{"target alice " + string(s.alice.ID)},
+		s.rows(t, `select connector, account, principal from core.account`))
+}
+
+func TestRefusalSaysNothingOfHiddenResources(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	refusalOf := func(item access.Item) access.Error {
+		_, err := s.b.Submit(t.Context(), s.alice, ask(item), Key{})
+		e := *access.AsError(err)
+		e.DecisionID = access.DecisionID{}
+		for i := range e.Reasons {
+			e.Reasons[i].Message = ""
+		}
+		return e
+	}
+
+	require.Equal(t, refusalOf(nowhere), refusalOf(vaultAdmin), "absent and hidden read the same")
+	require.Equal(t, []string{"refuse", "refuse"}, s.rows(t, `select outcome from core.decision`), "auditors find both")
+}
+
+func TestSubmitTwice(t *testing.T) {
+	t.Parallel()
+
+	t.Run("IdenticalWhilePendingIsGivenBack", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first := s.submit(t, s.alice, ordersAdmin)
+		again := ask(ordersAdmin)
+		again.Reason = "said in other words"
+
+		out, err := s.b.Submit(t.Context(), s.alice, again, Key{})
+
+		require.NoError(t, err)
+		require.True(t, out.Existing)
+		require.False(t, out.Replayed)
+		require.Equal(t, first, out.Request)
+		require.Equal(t, []string{"request.submitted alice"}, s.wrote(t).Audit, "nothing happened")
+	})
+	t.Run("AnotherPersonsIsAnother", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		require.NotEqual(t, s.submit(t, s.alice, ordersAdmin).ID, s.submit(t, s.alan, ordersAdmin).ID)
+	})
+	t.Run("AfterItEndedItIsANewOne", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first := s.submit(t, s.alice, ordersAdmin)
+		_, err := s.b.Withdraw(t.Context(), s.alice, first.ID)
+		require.NoError(t, err)
+
+		require.NotEqual(t, first.ID, s.submit(t, s.alice, ordersAdmin).ID)
+		require.Equal(t, []string{"alice withdrawn withdraw 2", "alice pending submit 1"}, s.wrote(t).Requests)
+	})
+	t.Run("OtherStartIsAnother", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first := s.submit(t, s.alice, ordersAdmin)
+		tomorrow := ask(ordersAdmin)
+		tomorrow.StartAt = noon.Add(time.Hour)
+
+		out, err := s.b.Submit(t.Context(), s.alice, tomorrow, Key{})
+
+		require.NoError(t, err)
+		require.NotEqual(t, first.ID, out.Request.ID)
+	})
+}
+
+func TestSubmitWithKey(t *testing.T) {
+	t.Parallel()
+	key := Key{Key: "k-1", BodyHash: access.DigestOf("body")}
+
+	t.Run("Replayed", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first, err := s.b.Submit(t.Context(), s.alice, ask(ordersRead), key)
+		require.NoError(t, err)
+
+		second, err := s.b.Submit(t.Context(), s.alice, ask(ordersRead), key)
+
+		require.NoError(t, err)
+		require.Equal(t, Submitted{Request: first.Request, Replayed: true}, second)
+		require.Len(t, s.wrote(t).Requests, 1)
+	})
+	t.Run("ARefusalIsReplayedAsARefusal", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		_, first := s.b.Submit(t.Context(), s.mallory, ask(ordersRead), key)
+
+		out, second := s.b.Submit(t.Context(), s.mallory, ask(ordersRead), key)
+
+		require.True(t, out.Replayed)
+		require.Equal(t, access.AsError(first), access.AsError(second))
+		require.Len(t, s.wrote(t).Requests, 1)
+	})
+	t.Run("OtherBody", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		_, err := s.b.Submit(t.Context(), s.alice, ask(ordersRead), key)
+		require.NoError(t, err)
+
+		_, err = s.b.Submit(t.Context(), s.alice, ask(ordersAdmin), Key{Key: key.Key, BodyHash: access.DigestOf("other")})
+
+		require.Equal(t, access.KeyReused, access.AsError(err).Code)
+		require.Len(t, s.wrote(t).Requests, 1)
+	})
+	t.Run("OfAnotherPersonIsAnotherKey", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		for _, who := range []access.Caller{s.alice, s.alan} {
+			out, err := s.b.Submit(t.Context(), who, ask(ordersRead), key)
+			require.NoError(t, err)
+			require.False(t, out.Replayed)
+		}
+		require.Len(t, s.wrote(t).Requests, 2)
+	})
+	t.Run("AFaultKeepsNoKey", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		_, err := s.b.Submit(t.Context(), s.alice, access.Ask{}, key)
+		require.Equal(t, access.Invalid, access.AsError(err).Code)
+
+		out, err := s.b.Submit(t.Context(), s.alice, ask(ordersRead), key)
+
+		require.NoError(t, err)
+		require.False(t, out.Replayed)
+	})
+}
+
+// TestSubmitAtOnce posts the same thing twenty times at the same time.
+func TestSubmitAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		item access.Item
+		key  Key
+	}{
+		"PendingWithoutKey":  {ordersAdmin, Key{}},
+		"ApprovedWithoutKey": {ordersRead, Key{}},
+		"WithKey":            {ordersRead, Key{Key: "k", BodyHash: access.DigestOf("body")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t)
+			var (
+				wg      sync.WaitGroup
+				outs    [20]Submitted
+				errs    [20]error
+				fresh   int
+				request = map[access.RequestID]bool{}
+			)
+
+			for i := range outs {
+				wg.Go(func() { outs[i], errs[i] = s.b.Submit(t.Context(), s.alice, ask(tt.item), tt.key) })
+			}
+			wg.Wait()
+
+			for i, out := range outs {
+				require.NoError(t, errs[i])
+				request[out.Request.ID] = true
+				if !out.Existing && !out.Replayed {
+					fresh++
+				}
+			}
+			require.Equal(t, 1, fresh, "one of them made it")
+			require.Len(t, request, 1, "all were told of the same one")
+			require.Len(t, s.wrote(t).Requests, 1)
+		})
+	}
+}
+
+func TestSubmitTakesTheLastPlaceOnce(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	var (
+		wg   sync.WaitGroup
+		errs [6]error
+	)
+
+	for i := range errs {
+		who := []access.Caller{s.alice, s.alan}[i%2]
+		a := ask(queueRead)
+		a.Duration += access.Seconds(i) // not identical
+		wg.Go(func() { _, errs[i] = s.b.Submit(t.Context(), who, a, Key{}) })
+	}
+	wg.Wait()
+
+	refused := 0
+	for _, err := range errs {
+		if access.IsCode(err, access.PolicyRefused) {
+			require.Equal(t, access.LimitReached, access.AsError(err).Reasons[0].Code)
+			refused++
+		}
+	}
+	require.Equal(t, 5, refused)
+	require.Len(t, s.wrote(t).Grants, 1)
+}
+
+func TestOneAccountNeverServesTwo(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.submit(t, s.alice, ordersRead)
+	twin := s.alan
+	twin.Username = "alice" // the target would know both by the same name
+
+	out, err := s.b.Submit(t.Context(), twin, ask(ordersRead), Key{})
+
+	require.Equal(t, access.PolicyRefused, access.AsError(err).Code)
+	require.Equal(t, access.FactUnavailable, out.Request.Decision.Reasons[0].Code)
+	require.Len(t, s.wrote(t).Grants, 1)
+}
+
+func TestDryRunStoresNothing(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	for item, want := range map[access.Item]access.Outcome{ordersRead: access.Permit, ordersAdmin: access.Review, vaultAdmin: access.Refuse} {
+		d, err := s.b.DryRun(t.Context(), s.alice, ask(item))
+		require.NoError(t, err)
+		require.Equal(t, want, d.Outcome)
+	}
+	require.Equal(t, written{Requests: []string{}, Votes: []string{}, Grants: []string{}, Audit: []string{}}, s.wrote(t))
+}
