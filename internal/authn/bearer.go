@@ -60,13 +60,14 @@ func (a *Authenticator) bearer(ctx context.Context, raw string) (access.Caller, 
 		known = seenToken{claims: c, keys: keys, version: keys.version(), until: now.Add(keysLife)}
 	}
 	if now.Sub(known.stored) >= seenLife {
-		if err := a.remember(ctx, known.claims); err != nil {
+		who, err := a.remember(ctx, known.claims)
+		if err != nil {
 			return access.Caller{}, fmt.Errorf("recording the caller: %w", err)
 		}
-		known.stored = now
+		known.who, known.stored = who, now
 		a.seen.put(sum, known, now)
 	}
-	return access.Caller{Subject: known.claims.subject, Roles: a.roles(known.claims.subject)}, nil
+	return access.Caller{Subject: known.who, Roles: a.roles(known.who)}, nil
 }
 
 // refuseToken says the same to every bad token; the log has the reason.
@@ -80,6 +81,7 @@ func refuseToken(reason error) error {
 // seenToken is a token that was verified, under the hash it is kept by.
 type seenToken struct {
 	claims  claims
+	who     access.Subject
 	keys    *keySet
 	version int       // of keys when the token was verified
 	until   time.Time // when it is verified anew, in case its key was taken away

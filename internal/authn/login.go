@@ -106,7 +106,7 @@ func (a *Authenticator) Callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, err)
 		return
 	}
-	setCookie(w, loginCookie, "", -time.Second)
+	// The login cookie stays until it ends: other tabs may be on their way.
 	http.Redirect(w, r, login.ReturnTo, http.StatusSeeOther)
 }
 

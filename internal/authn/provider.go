@@ -198,12 +198,16 @@ func (p *provider) verify(ctx context.Context, raw string) (claims, *oidc.IDToke
 	if err := checkCompact(raw); err != nil {
 		return claims{}, nil, nil, err
 	}
-	token, err := oidc.NewVerifier(p.config.Issuer, d.keys, &oidc.Config{
+	keys := &asked{keySet: d.keys}
+	token, err := oidc.NewVerifier(p.config.Issuer, keys, &oidc.Config{
 		SkipClientIDCheck:    true, // see above
 		SupportedSigningAlgs: signingAlgs,
 		Now:                  p.config.Now,
 	}).Verify(p.with(ctx), raw)
-	if err != nil {
+	switch {
+	case errors.Is(keys.err, errProviderDown):
+		return claims{}, nil, nil, keys.err
+	case err != nil:
 		return claims{}, nil, nil, err
 	}
 	c, err := decode(token, p.config)
@@ -211,6 +215,19 @@ func (p *provider) verify(ctx context.Context, raw string) (claims, *oidc.IDToke
 		return claims{}, nil, nil, err
 	}
 	return c, token, d.keys, nil
+}
+
+// asked keeps the error that the verifier would reduce to its text.
+type asked struct {
+	*keySet
+
+	err error
+}
+
+// VerifySignature implements oidc.KeySet.
+func (k *asked) VerifySignature(ctx context.Context, raw string) (payload []byte, err error) {
+	payload, k.err = k.keySet.VerifySignature(ctx, raw)
+	return payload, k.err
 }
 
 // unready tells a client that the provider is at fault, and hides why.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (a *Authenticator) session(r *http.Request) (access.Caller, error) {
 			return errSessionOver
 		case err != nil:
 			return fmt.Errorf("reading the session: %w", err)
-		case !tx.Now.Before(s.ExpiresAt) || tx.Now.Sub(s.LastSeenAt) >= SessionIdle || who.ID.Issuer() != a.config.Issuer:
+		case over(s, tx.Now) || who.ID.Issuer() != a.config.Issuer:
 			return errSessionOver
 		}
 		who.AuthTime = s.AuthTime
@@ -63,6 +64,11 @@ func (a *Authenticator) session(r *http.Request) (access.Caller, error) {
 		return tx.TouchSession(r.Context(), s.ID)
 	})
 	return caller, err
+}
+
+// over says whether a session has lasted or rested too long.
+func over(s store.Session, now time.Time) bool {
+	return !now.Before(s.ExpiresAt) || now.Sub(s.LastSeenAt) >= SessionIdle
 }
 
 var errSessionOver = &access.Error{
@@ -100,11 +106,18 @@ func (a *Authenticator) begin(r *http.Request, w http.ResponseWriter, c claims) 
 	return nil
 }
 
-// remember writes down what a bearer token says about its holder.
-func (a *Authenticator) remember(ctx context.Context, c claims) error {
-	return a.store.InTx(ctx, func(tx *store.Tx) error {
-		return tx.UpsertPrincipal(ctx, c.subject, c.issued)
+// remember writes down what a bearer token says about its holder, and gives
+// what the newest token said: an older one brings no groups back.
+func (a *Authenticator) remember(ctx context.Context, c claims) (who access.Subject, err error) {
+	err = a.store.InTx(ctx, func(tx *store.Tx) error {
+		if err := tx.UpsertPrincipal(ctx, c.subject, c.issued); err != nil {
+			return err
+		}
+		who, err = tx.Principal(ctx, c.subject.ID)
+		return err
 	})
+	who.AuthTime = c.subject.AuthTime
+	return who, err
 }
 
 // setCookie sets one, or takes it away when life is negative.
@@ -115,12 +128,31 @@ func setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
 	})
 }
 
-// Sessions lists the browser sessions of the caller that are still open.
+// Sessions lists the browser sessions of the caller that are still open,
+// newest first.
 func (a *Authenticator) Sessions(ctx context.Context, who access.Caller) ([]store.Session, error) {
-	panic("soon")
+	var open []store.Session
+	err := a.store.InTx(ctx, func(tx *store.Tx) error {
+		all, err := tx.Sessions(ctx, who.ID)
+		open = slices.DeleteFunc(all, func(s store.Session) bool { return over(s, tx.Now) })
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	return open, nil
 }
 
-// RevokeSession ends one session of the caller.
+// RevokeSession ends one session of the caller. It may be the one in use.
 func (a *Authenticator) RevokeSession(ctx context.Context, who access.Caller, id access.SessionID) error {
-	panic("soon")
+	err := a.store.InTx(ctx, func(tx *store.Tx) error {
+		return tx.DeleteSession(ctx, who.ID, id)
+	})
+	if errors.Is(err, store.ErrNotFound) {
+		return &access.Error{Code: access.NotFound, Message: "You have no session with this id; it may be over already."}
+	}
+	if err != nil {
+		return fmt.Errorf("revoking a session: %w", err)
+	}
+	return nil
 }
