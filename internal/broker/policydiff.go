@@ -64,8 +64,7 @@ func (b *Broker) LintPolicy(files []contract.File) (documents int, problems cont
 	if set == nil {
 		return 0, problems
 	}
-	problems = append(problems, contract.Lint(set)...)
-	return len(set.Documents), append(problems, b.unknownConnectors(set)...)
+	return len(set.Documents), b.warnings(set, problems)
 }
 
 // load is LintPolicy for those who need the set.
@@ -74,8 +73,15 @@ func (b *Broker) load(files []contract.File) (*contract.Set, contract.Problems, 
 	if set == nil {
 		return nil, nil, invalidPolicy(problems)
 	}
+	return set, b.warnings(set, problems), nil
+}
+
+// warnings adds what the set as a whole gives reason to doubt.
+func (b *Broker) warnings(set *contract.Set, problems contract.Problems) contract.Problems {
 	problems = append(problems, contract.Lint(set)...)
-	return set, append(problems, b.unknownConnectors(set)...), nil
+	problems = append(problems, b.unknownConnectors(set)...)
+	problems.Sort()
+	return problems
 }
 
 // invalidPolicy is the refusal of a set with errors.

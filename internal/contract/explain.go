@@ -3,6 +3,7 @@ package contract
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,9 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 	for _, segment := range e.InstanceLocation {
 		pointer += "/" + escape(segment)
 	}
+	if said[pointer] {
+		return
+	}
 	switch k := e.ErrorKind.(type) {
 	case *kind.Schema, *kind.Group, *kind.AllOf, *kind.Reference:
 		// A pattern helps editors; where there is a format it says more.
@@ -42,8 +46,7 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 		}
 		return
 	case *kind.PropertyNames:
-		child := pointer + "/" + escape(k.Property)
-		p.fault(p.keyAt[child], child, quote(k.Property)+" cannot be a key here", keyHint(e))
+		p.badKey(k.Property, len(e.InstanceLocation), keyHint(e), said)
 		return
 	case *kind.Required:
 		for _, name := range k.Missing {
@@ -54,12 +57,26 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 		p.fault(p.whereOf(pointer), pointer, "a guardrail either denies or requires", "give one of deny and require")
 		return
 	}
-	if said[pointer] {
-		return
-	}
 	said[pointer] = true
 	message, fix := describe(e, p.lookup(e.InstanceLocation))
 	p.fault(p.at[pointer], pointer, message, fix)
+}
+
+// badKey reports a key that a mapping with free keys may not have. The
+// validator hands out a location that it goes on writing to, of which only the
+// length can be trusted; the key is looked for instead.
+func (p *parsed) badKey(key string, depth int, fix string, said map[string]bool) {
+	for _, pointer := range slices.Sorted(maps.Keys(p.keyAt)) {
+		segments := strings.Split(pointer, "/")
+		if len(segments) != depth+2 || segments[depth+1] != escape(key) || said[pointer] {
+			continue
+		}
+		if parent := segments[depth]; parent == "labels" || parent == "entitlements" {
+			said[pointer] = true
+			p.fault(p.keyAt[pointer], pointer, quote(key)+" cannot be a key here", fix)
+			return
+		}
+	}
 }
 
 func rank(e *jsonschema.ValidationError) int {
@@ -128,7 +145,10 @@ func describe(e *jsonschema.ValidationError, value any) (message, fix string) {
 	case *kind.MaxItems:
 		return fmt.Sprintf("has %d entries, at most %d may be", k.Got, k.Want), ""
 	case *kind.MinProperties:
-		return "says nothing", "give one of " + strings.Join(compiled().fields(e.SchemaURL), ", ")
+		if fields := compiled().fields(e.SchemaURL); len(fields) > 0 {
+			return "says nothing", "give one of " + strings.Join(fields, ", ")
+		}
+		return "is empty", "write an entry"
 	case *kind.MaxProperties:
 		if fields := compiled().fields(e.SchemaURL); len(fields) > 0 {
 			return "says several things", "give one of " + strings.Join(fields, ", ") + " in each entry"

@@ -24,7 +24,7 @@ var formats = map[string]func(string) error{
 		return nil
 	},
 	"rampkeeper-regexp": func(s string) error {
-		if _, err := regexp.Compile(`^(?:` + s + `)$`); err != nil {
+		if _, err := regexp.Compile(s); err != nil {
 			return errors.New("is not a regular expression of RE2: " + strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 		return nil

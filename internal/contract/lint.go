@@ -16,7 +16,7 @@ func Lint(set *Set) Problems {
 	l.reach()
 	l.quorums()
 	l.bluntGuardrails()
-	l.problems.sort()
+	l.problems.Sort()
 	return l.problems.limited()
 }
 
@@ -97,7 +97,7 @@ func (l *linter) loosened(role, resource string, cs []*Contract, exclusive bool,
 		if have < want && !told[pair] {
 			told[pair] = true
 			l.warn("Contract", least.Metadata.Name, "/spec/approvals",
-				fmt.Sprintf("gives %s on %s with %d approvals where contract %s wants %d", role, resource, have, c.Metadata.Name, want), "")
+				fmt.Sprintf("needs fewer approvals for %s on %s than contract %s: %d, not %d", role, resource, c.Metadata.Name, have, want), "")
 		}
 	}
 }

@@ -29,13 +29,9 @@ func Load(files ...File) (*Set, Problems) {
 	first := map[identity]*parsed{}
 	for _, c := range chunks {
 		p := parse(c)
-		kind, name, ok := "", "", false
-		if len(p.problems) == 0 {
-			if kind, name, ok = p.identify(); ok {
-				p.validate(kind)
-			}
-		} else {
-			kind, name, ok = p.identity()
+		kind, name, ok := p.identify()
+		if ok {
+			p.validate(kind)
 		}
 		if ok && name != "" {
 			id := identity{kind, name}
@@ -62,7 +58,7 @@ func Load(files ...File) (*Set, Problems) {
 		problems = append(problems, Problem{File: nameOf(files), Message: "there is no document here", Fix: "a policy without documents permits nothing; write at least one"})
 	}
 	problems = append(problems, check(set, docs, first)...)
-	problems.sort()
+	problems.Sort()
 	if len(problems.Errors()) > 0 {
 		return nil, problems.limited()
 	}
@@ -108,14 +104,4 @@ func (s *Set) add(d Document) (int, error) {
 		"Role": len(s.Roles), "Resource": len(s.Resources), "Approvers": len(s.Approvers),
 		"Contract": len(s.Contracts), "Guardrail": len(s.Guardrails),
 	}[d.Kind] - 1, nil
-}
-
-// identity is identify for a document that has faults already: it says what
-// the document is, so that references to it are not called unknown.
-func (p *parsed) identity() (kind, name string, ok bool) {
-	doc, _ := p.value.(map[string]any)
-	kind, _ = doc["kind"].(string)
-	metadata, _ := doc["metadata"].(map[string]any)
-	name, _ = metadata["name"].(string)
-	return kind, name, compiled().byKind[kind] != nil
 }

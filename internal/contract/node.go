@@ -88,8 +88,11 @@ func (p *parsed) syntax(err error) {
 		fix = "indent with blanks, and put text that starts with a special character in quotes"
 	case strings.Contains(message, "mapping values are not allowed"):
 		fix = "look at the indentation, and put text that holds a colon in quotes"
-	case strings.Contains(message, "incompatible YAML document"), strings.Contains(message, "directive"):
+	case strings.HasPrefix(strings.TrimLeft(p.text, " \t\r\n"), "%"):
 		fix = "leave lines that start with % out"
+	case strings.Contains(message, "unknown anchor"):
+		p.fault(at, "", "an alias (*) is not accepted", "write the value out")
+		return
 	}
 	p.fault(at, "", "is not YAML: "+message, fix)
 }
@@ -175,7 +178,7 @@ func (p *parsed) scalar(n *yaml.Node, pointer string, at place) any {
 		}
 		p.fault(at, pointer, quote(n.Value)+" is not a plain whole number", "write digits only, or put text in quotes")
 	case "!!float":
-		p.fault(at, pointer, quote(n.Value)+" is a fraction", "write a whole number, or put text in quotes")
+		p.fault(at, pointer, quote(n.Value)+" is not a plain whole number", "write digits only, or put text in quotes")
 	case "!!timestamp":
 		p.fault(at, pointer, quote(n.Value)+" is read as a date", "put it in quotes")
 	default:

@@ -61,9 +61,9 @@ func (ps Problems) Errors() Problems {
 	return out
 }
 
-// sort orders by place, so that the output does not depend on which check ran
+// Sort orders by place, so that the output does not depend on which check ran
 // first.
-func (ps Problems) sort() {
+func (ps Problems) Sort() {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(
 			cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),

@@ -85,7 +85,7 @@ func (p *parsed) identify() (kind, name string, ok bool) {
 	kind, _ = written.(string)
 	switch {
 	case !given:
-		p.fault(p.at[""], "", "kind is missing", "add kind: "+strings.Join(kinds, ", ")+" or so")
+		p.fault(p.at[""], "", "kind is missing", "add kind: one of "+strings.Join(kinds, ", "))
 		return "", "", false
 	case compiled().byKind[kind] == nil:
 		fix := didYouMean(kind, slices.Values(kinds))
@@ -111,5 +111,9 @@ func (p *parsed) validate(kind string) {
 		p.fault(p.at[""], "", "cannot be checked against the schema", "")
 		return
 	}
-	p.explain(root, map[string]bool{})
+	said := map[string]bool{} // where something is wrong already, the schema's view is of no use
+	for _, problem := range p.problems {
+		said[problem.Pointer] = true
+	}
+	p.explain(root, said)
 }
