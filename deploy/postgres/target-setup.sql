@@ -44,7 +44,7 @@
 --          GRANT rampkeeper_adopted TO alice;
 --
 -- Roles belong to the whole server: one database with this schema serves them
--- all. To remove it: DROP SCHEMA rampkeeper CASCADE, then drop the five roles.
+-- all. To remove it: DROP SCHEMA rampkeeper_target CASCADE, then drop the five roles.
 
 BEGIN;
 SET LOCAL client_min_messages = warning; -- not a word about what is there already
@@ -52,6 +52,7 @@ SET LOCAL client_min_messages = warning; -- not a word about what is there alrea
 DO $setup$
 DECLARE
 	name text;
+	what text;
 	v16 constant boolean := current_setting('server_version_num')::int >= 160000;
 BEGIN
 	IF current_setting('server_version_num')::int < 150000 THEN
@@ -61,20 +62,33 @@ BEGIN
 		RAISE EXCEPTION 'run this as a superuser: it makes roles and gives % pg_signal_backend', 'rampkeeper_grantor';
 	END IF;
 	IF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
-			WHERE n.nspname = 'rampkeeper' AND NOT r.rolsuper) THEN
-		RAISE EXCEPTION 'a schema rampkeeper exists here and belongs to somebody who is not a superuser: look at it first';
+			WHERE n.nspname = 'rampkeeper_target' AND NOT r.rolsuper) THEN
+		RAISE EXCEPTION 'a schema rampkeeper_target exists here and belongs to somebody who is not a superuser: look at it first';
 	END IF;
-	FOREACH name IN ARRAY ARRAY['rampkeeper_grantor', 'rampkeeper_broker', 'rampkeeper_login', 'rampkeeper_adopted', 'rampkeeper_canary'] LOOP
+	FOR name, what IN VALUES
+		('rampkeeper_grantor', 'Owns the functions of schema rampkeeper_target. Nobody logs in as it or becomes it.'),
+		('rampkeeper_broker', 'May call the functions of schema rampkeeper_target: the login of the Rampkeeper broker.'),
+		('rampkeeper_login', 'Members are logins that Rampkeeper made and turns on and off.'),
+		('rampkeeper_adopted', 'Members are existing logins to which Rampkeeper may grant roles.'),
+		('rampkeeper_canary', 'Has no rights; Rampkeeper grants and revokes it to test itself.')
+	LOOP
 		IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name) THEN
-			EXECUTE format('CREATE ROLE %I', name);
+			BEGIN
+				EXECUTE format('CREATE ROLE %I NOLOGIN', name);
+				EXECUTE format('COMMENT ON ROLE %I IS %L', name, what);
+			EXCEPTION WHEN duplicate_object OR unique_violation THEN
+				NULL; -- the script runs in another database of this server, right now
+			END;
 		END IF;
-		EXECUTE format('ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS %s PASSWORD NULL',
-			name, CASE name WHEN 'rampkeeper_grantor' THEN 'CREATEROLE' ELSE 'NOCREATEROLE' END);
+		IF EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = name AND (rolcanlogin OR rolsuper OR rolcreatedb OR rolreplication OR rolbypassrls
+				OR rolcreaterole <> (name = 'rampkeeper_grantor') OR rolinherit = (v16 AND name = 'rampkeeper_grantor'))) THEN
+			EXECUTE format('ALTER ROLE %I NOLOGIN NOSUPERUSER NOCREATEDB NOREPLICATION NOBYPASSRLS %s', name,
+				CASE WHEN name <> 'rampkeeper_grantor' THEN 'NOCREATEROLE INHERIT' WHEN v16 THEN 'CREATEROLE NOINHERIT' ELSE 'CREATEROLE INHERIT' END);
+		END IF;
 	END LOOP;
 	-- The owner may see and end sessions, and hand out these three. On 15 it
 	-- cannot be kept from inheriting what it hands out; but nobody is the owner.
 	IF v16 THEN
-		ALTER ROLE rampkeeper_grantor NOINHERIT;
 		EXECUTE 'GRANT pg_signal_backend, pg_read_all_stats TO rampkeeper_grantor WITH INHERIT TRUE, SET FALSE';
 		EXECUTE 'GRANT rampkeeper_login, rampkeeper_canary TO rampkeeper_grantor WITH ADMIN TRUE, INHERIT FALSE, SET FALSE';
 	ELSE
@@ -84,20 +98,14 @@ BEGIN
 END
 $setup$;
 
-COMMENT ON ROLE rampkeeper_grantor IS 'Owns the functions of schema rampkeeper. Nobody logs in as it or becomes it.';
-COMMENT ON ROLE rampkeeper_broker IS 'May call the functions of schema rampkeeper: the login of the Rampkeeper broker.';
-COMMENT ON ROLE rampkeeper_login IS 'Members are logins that Rampkeeper made and turns on and off.';
-COMMENT ON ROLE rampkeeper_adopted IS 'Members are existing logins to which Rampkeeper may grant roles.';
-COMMENT ON ROLE rampkeeper_canary IS 'Has no rights; Rampkeeper grants and revokes it to test itself.';
-
-CREATE SCHEMA IF NOT EXISTS rampkeeper;
-REVOKE ALL ON SCHEMA rampkeeper FROM PUBLIC;
-GRANT USAGE ON SCHEMA rampkeeper TO rampkeeper_grantor, rampkeeper_broker;
+CREATE SCHEMA IF NOT EXISTS rampkeeper_target;
+REVOKE ALL ON SCHEMA rampkeeper_target FROM PUBLIC;
+GRANT USAGE ON SCHEMA rampkeeper_target TO rampkeeper_grantor, rampkeeper_broker;
 
 -- What the broker granted and has not finished removing. Roles are kept by
 -- oid besides, so that a renamed role is still found and a new role of an old
 -- name is not mistaken for it.
-CREATE TABLE IF NOT EXISTS rampkeeper.held (
+CREATE TABLE IF NOT EXISTS rampkeeper_target.held (
 	login text NOT NULL,
 	role text NOT NULL,
 	login_oid oid NOT NULL,
@@ -111,16 +119,16 @@ CREATE TABLE IF NOT EXISTS rampkeeper.held (
 );
 -- One row for each login: its lock puts work on a login in order. An advisory
 -- lock would not do, because whoever is connected could hold it for ever.
-CREATE TABLE IF NOT EXISTS rampkeeper.login (login text PRIMARY KEY);
-REVOKE ALL ON rampkeeper.held, rampkeeper.login FROM PUBLIC, rampkeeper_broker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON rampkeeper.held, rampkeeper.login TO rampkeeper_grantor;
+CREATE TABLE IF NOT EXISTS rampkeeper_target.login (login text PRIMARY KEY);
+REVOKE ALL ON rampkeeper_target.held, rampkeeper_target.login FROM PUBLIC, rampkeeper_broker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON rampkeeper_target.held, rampkeeper_target.login TO rampkeeper_grantor;
 
 -- ---------------------------------------------------------------------------
 -- Helpers. Only the functions further down call them.
 
 -- Errors that the broker knows: RKN01 a bad name, RKP01 a refusal that trying
 -- again does not change, RKR01 any other refusal, RKD01 it is too late.
-CREATE OR REPLACE FUNCTION rampkeeper.refuse(p_code text, p_why text) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.refuse(p_code text, p_why text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	RAISE EXCEPTION USING ERRCODE = p_code, MESSAGE = p_why;
@@ -128,40 +136,40 @@ END
 $$;
 
 -- Names come as text: the type name would silently cut them at 63 bytes.
-CREATE OR REPLACE FUNCTION rampkeeper.check_name(p_name text) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.check_name(p_name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF p_name IS NULL OR p_name = '' THEN
-		PERFORM rampkeeper.refuse('RKN01', 'the name is empty');
+		PERFORM rampkeeper_target.refuse('RKN01', 'the name is empty');
 	ELSIF octet_length(p_name) > 63 THEN
-		PERFORM rampkeeper.refuse('RKN01', 'the name is longer than 63 bytes');
+		PERFORM rampkeeper_target.refuse('RKN01', 'the name is longer than 63 bytes');
 	ELSIF p_name ~ '[\u0001-\u001f\u007f]' THEN
-		PERFORM rampkeeper.refuse('RKN01', 'the name holds control characters');
+		PERFORM rampkeeper_target.refuse('RKN01', 'the name holds control characters');
 	ELSIF p_name IN ('public', 'none') OR p_name LIKE 'pg\_%' THEN
-		PERFORM rampkeeper.refuse('RKN01', 'the name is reserved by PostgreSQL');
+		PERFORM rampkeeper_target.refuse('RKN01', 'the name is reserved by PostgreSQL');
 	END IF;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION rampkeeper.check_time(p_deadline timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.check_time(p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
 	IF p_deadline IS NULL OR clock_timestamp() > p_deadline THEN
-		PERFORM rampkeeper.refuse('RKD01', 'the deadline of the operation has passed; nothing was done');
+		PERFORM rampkeeper_target.refuse('RKD01', 'the deadline of the operation has passed; nothing was done');
 	END IF;
 END
 $$;
 
-CREATE OR REPLACE FUNCTION rampkeeper.lock_login(p_login text) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.lock_login(p_login text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	INSERT INTO rampkeeper.login (login) VALUES (p_login) ON CONFLICT (login) DO NOTHING;
-	PERFORM FROM rampkeeper.login l WHERE l.login = p_login FOR UPDATE;
+	INSERT INTO rampkeeper_target.login (login) VALUES (p_login) ON CONFLICT (login) DO NOTHING;
+	PERFORM FROM rampkeeper_target.login l WHERE l.login = p_login FOR UPDATE;
 END
 $$;
 
 -- Whose the login is: made by the broker, adopted, or foreign.
-CREATE OR REPLACE FUNCTION rampkeeper.kind_of(p_login oid) RETURNS text
+CREATE OR REPLACE FUNCTION rampkeeper_target.kind_of(p_login oid) RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT CASE
 		WHEN EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
@@ -174,25 +182,25 @@ $$;
 -- Whether the broker's own membership exists. Since 16 each grantor's is a row
 -- of its own; before, there is one row, which may be an administrator's from
 -- before the broker granted the same.
-CREATE OR REPLACE FUNCTION rampkeeper.is_granted(p_login oid, p_role oid) RETURNS boolean
+CREATE OR REPLACE FUNCTION rampkeeper_target.is_granted(p_login oid, p_role oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = p_login AND m.roleid = p_role
 		AND (m.grantor = (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor')
 			OR current_setting('server_version_num')::int < 160000
-				AND EXISTS (SELECT FROM rampkeeper.held h WHERE h.login_oid = p_login AND h.role_oid = p_role)))
+				AND EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = p_login AND h.role_oid = p_role)))
 $$;
 
 -- The roles that the login holds from the broker, in any database.
-CREATE OR REPLACE FUNCTION rampkeeper.held_by(p_login oid) RETURNS SETOF oid
+CREATE OR REPLACE FUNCTION rampkeeper_target.held_by(p_login oid) RETURNS SETOF oid
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT m.roleid FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid
 	WHERE m.member = p_login AND r.rolname NOT IN ('rampkeeper_login', 'rampkeeper_adopted')
 		AND (m.grantor = (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor')
-			OR EXISTS (SELECT FROM rampkeeper.held h WHERE h.login_oid = p_login AND h.role_oid = m.roleid AND NOT h.removing))
+			OR EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = p_login AND h.role_oid = m.roleid AND NOT h.removing))
 $$;
 
 -- Why the role must not be handed out; null when it may be.
-CREATE OR REPLACE FUNCTION rampkeeper.why_not(p_role text) RETURNS text
+CREATE OR REPLACE FUNCTION rampkeeper_target.why_not(p_role text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	role pg_roles%ROWTYPE;
@@ -241,7 +249,7 @@ $$;
 -- ---------------------------------------------------------------------------
 -- What the broker may call.
 
-CREATE OR REPLACE FUNCTION rampkeeper.identity(
+CREATE OR REPLACE FUNCTION rampkeeper_target.identity(
 	OUT system_identifier text, OUT database text, OUT server_version int, OUT bundle int, OUT in_recovery boolean, OUT at timestamptz)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	SELECT c.system_identifier::text, current_database()::text, current_setting('server_version_num')::int, 1, pg_is_in_recovery(), clock_timestamp()
@@ -249,44 +257,44 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 -- The roles that an administrator prepared, and why one must not be used.
-CREATE OR REPLACE FUNCTION rampkeeper.prepared() RETURNS TABLE (role text, why_not text)
+CREATE OR REPLACE FUNCTION rampkeeper_target.prepared() RETURNS TABLE (role text, why_not text)
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-	SELECT r.rolname::text, rampkeeper.why_not(r.rolname::text)
+	SELECT r.rolname::text, rampkeeper_target.why_not(r.rolname::text)
 	FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid JOIN pg_roles o ON o.oid = m.member
 	WHERE o.rolname = 'rampkeeper_grantor' AND m.admin_option
-		AND r.rolname NOT LIKE 'rampkeeper\_%' AND rampkeeper.kind_of(r.oid) <> 'made'
+		AND r.rolname NOT LIKE 'rampkeeper\_%' AND rampkeeper_target.kind_of(r.oid) <> 'made'
 	GROUP BY r.rolname ORDER BY r.rolname
 $$;
 
 -- How one login stands with one role. Changes nothing.
-CREATE OR REPLACE FUNCTION rampkeeper.status(p_login text, p_role text,
+CREATE OR REPLACE FUNCTION rampkeeper_target.status(p_login text, p_role text,
 	OUT kind text, OUT can_login boolean, OUT valid_until timestamptz, OUT granted boolean, OUT removing boolean, OUT others int, OUT sessions int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	held rampkeeper.held%ROWTYPE;
+	held rampkeeper_target.held%ROWTYPE;
 	v_login oid;
 	v_role oid;
 BEGIN
-	SELECT * INTO held FROM rampkeeper.held h WHERE h.login = p_login AND h.role = p_role;
+	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
 	v_login := coalesce(held.login_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_login));
 	v_role := coalesce(held.role_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_role));
 	kind := 'none'; can_login := false; others := 0; sessions := 0;
-	granted := coalesce(rampkeeper.is_granted(v_login, v_role), false);
+	granted := coalesce(rampkeeper_target.is_granted(v_login, v_role), false);
 	removing := coalesce(held.removing, false);
-	SELECT rampkeeper.kind_of(r.oid), r.rolcanlogin, CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END INTO kind, can_login, valid_until
+	SELECT rampkeeper_target.kind_of(r.oid), r.rolcanlogin, CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END INTO kind, can_login, valid_until
 		FROM pg_roles r WHERE r.oid = v_login;
 	IF NOT FOUND THEN
 		kind := 'none'; can_login := false;
 		RETURN;
 	END IF;
-	SELECT count(*) INTO others FROM rampkeeper.held_by(v_login) AS h(role) WHERE h.role IS DISTINCT FROM v_role;
+	SELECT count(*) INTO others FROM rampkeeper_target.held_by(v_login) AS h(role) WHERE h.role IS DISTINCT FROM v_role;
 	SELECT count(*) INTO sessions FROM pg_stat_activity a WHERE a.usesysid = v_login;
 END
 $$;
 
 -- Makes the login a member of the role. With p_create the login is made and
 -- turned on; without, it must be an adopted one.
-CREATE OR REPLACE FUNCTION rampkeeper.ensure(p_login text, p_role text, p_until timestamptz, p_create boolean, p_deadline timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.ensure(p_login text, p_role text, p_until timestamptz, p_create boolean, p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
@@ -296,21 +304,21 @@ DECLARE
 	why text;
 	v_role oid;
 BEGIN
-	PERFORM rampkeeper.check_name(p_login), rampkeeper.check_name(p_role);
+	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
 	IF p_until IS NULL OR NOT isfinite(p_until) OR p_create IS NULL THEN
-		PERFORM rampkeeper.refuse('RKP01', 'an end is needed');
+		PERFORM rampkeeper_target.refuse('RKP01', 'an end is needed');
 	END IF;
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
-	why := rampkeeper.why_not(p_role);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
+	why := rampkeeper_target.why_not(p_role);
 	IF why IS NOT NULL THEN
-		PERFORM rampkeeper.refuse('RKP01', format('role %I cannot be handed out: %s', p_role, why));
+		PERFORM rampkeeper_target.refuse('RKP01', format('role %I cannot be handed out: %s', p_role, why));
 	END IF;
 	SELECT oid INTO v_role FROM pg_roles WHERE rolname::text = p_role;
 
 	SELECT * INTO login FROM pg_roles WHERE rolname::text = p_login;
 	IF NOT FOUND THEN
 		IF NOT p_create THEN
-			PERFORM rampkeeper.refuse('RKP01', format('there is no login %I, and this connector makes none', p_login));
+			PERFORM rampkeeper_target.refuse('RKP01', format('there is no login %I, and this connector makes none', p_login));
 		END IF;
 		IF v16 THEN -- the caller's setting must not make the owner a member of the login
 			PERFORM set_config('createrole_self_grant', '', true);
@@ -321,64 +329,64 @@ BEGIN
 		SELECT * INTO login FROM pg_roles WHERE rolname::text = p_login;
 	END IF;
 
-	kind := rampkeeper.kind_of(login.oid);
+	kind := rampkeeper_target.kind_of(login.oid);
 	IF kind = 'foreign' THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I was not made by Rampkeeper and not adopted; an administrator can adopt it: GRANT rampkeeper_adopted TO %I', p_login, p_login));
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I was not made by Rampkeeper and not adopted; an administrator can adopt it: GRANT rampkeeper_adopted TO %I', p_login, p_login));
 	ELSIF kind = 'adopted' AND p_create THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I is an adopted one, and this connector makes its own', p_login));
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I is an adopted one, and this connector makes its own', p_login));
 	ELSIF kind = 'made' AND NOT p_create THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I was made by Rampkeeper, and this connector uses adopted ones', p_login));
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I was made by Rampkeeper, and this connector uses adopted ones', p_login));
 	ELSIF login.rolsuper OR login.rolcreaterole OR login.rolcreatedb OR login.rolreplication OR login.rolbypassrls THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I is a superuser or has another attribute beyond LOGIN', p_login));
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I is a superuser or has another attribute beyond LOGIN', p_login));
 	ELSIF kind = 'adopted' AND EXISTS (SELECT FROM pg_shdepend d
 			WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = login.oid AND d.deptype = 'o') THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I owns objects: it looks like a service''s, whose sessions must not be ended', p_login));
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I owns objects: it looks like a service''s, whose sessions must not be ended', p_login));
 	END IF;
 	SELECT string_agg(quote_ident(r.rolname), ', ') INTO why
 		FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
 		WHERE m.roleid = login.oid AND r.rolname <> 'rampkeeper_grantor'
 			AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true);
 	IF why IS NOT NULL THEN
-		PERFORM rampkeeper.refuse('RKP01', format('what login %I gets would reach others, who are members of it: %s', p_login, why));
+		PERFORM rampkeeper_target.refuse('RKP01', format('what login %I gets would reach others, who are members of it: %s', p_login, why));
 	END IF;
 
-	INSERT INTO rampkeeper.held AS h (login, role, login_oid, role_oid, until, granted_at)
+	INSERT INTO rampkeeper_target.held AS h (login, role, login_oid, role_oid, until, granted_at)
 		VALUES (p_login, p_role, login.oid, v_role, p_until, clock_timestamp())
 		ON CONFLICT ON CONSTRAINT held_pkey DO UPDATE
 		SET login_oid = excluded.login_oid, role_oid = excluded.role_oid, until = excluded.until, removing = false, cut_before = NULL;
 	IF kind = 'made' THEN
 		EXECUTE format('ALTER ROLE %I LOGIN VALID UNTIL %L', p_login,
-			(SELECT max(h.until) FROM rampkeeper.held h WHERE h.login_oid = login.oid AND NOT h.removing));
+			(SELECT max(h.until) FROM rampkeeper_target.held h WHERE h.login_oid = login.oid AND NOT h.removing));
 		IF NOT login.rolcanlogin THEN -- an old password must not come back to life
 			EXECUTE format('ALTER ROLE %I PASSWORD NULL', p_login);
 		END IF;
 	END IF;
 	IF v16 THEN
 		EXECUTE format('GRANT %I TO %I WITH ADMIN FALSE, INHERIT TRUE, SET TRUE', p_role, p_login);
-	ELSIF NOT rampkeeper.is_granted(login.oid, v_role) THEN
+	ELSIF NOT rampkeeper_target.is_granted(login.oid, v_role) THEN
 		EXECUTE format('GRANT %I TO %I', p_role, p_login);
 	END IF;
-	PERFORM rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_time(p_deadline);
 END
 $$;
 
 -- Takes the role from the login. Sessions that are inside it keep it until
 -- cut() ends them: call that next, again and again.
-CREATE OR REPLACE FUNCTION rampkeeper.remove(p_login text, p_role text, p_deadline timestamptz, OUT was_present boolean)
+CREATE OR REPLACE FUNCTION rampkeeper_target.remove(p_login text, p_role text, p_deadline timestamptz, OUT was_present boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-	held rampkeeper.held%ROWTYPE;
+	held rampkeeper_target.held%ROWTYPE;
 	v_login oid;
 	v_role oid;
 	lent oid[] := '{}';
 	friend record;
 BEGIN
-	PERFORM rampkeeper.check_name(p_login), rampkeeper.check_name(p_role);
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
-	SELECT * INTO held FROM rampkeeper.held h WHERE h.login = p_login AND h.role = p_role;
+	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
+	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
 	v_login := coalesce(held.login_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_login));
 	v_role := coalesce(held.role_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_role));
-	was_present := coalesce(rampkeeper.is_granted(v_login, v_role), false);
+	was_present := coalesce(rampkeeper_target.is_granted(v_login, v_role), false);
 	IF was_present THEN
 		EXECUTE format('REVOKE %I FROM %I', (SELECT rolname FROM pg_roles WHERE oid = v_role), (SELECT rolname FROM pg_roles WHERE oid = v_login));
 	END IF;
@@ -389,45 +397,45 @@ BEGIN
 		EXECUTE format('REVOKE %I FROM %I', (SELECT rolname FROM pg_roles WHERE oid = v_login), friend.rolname);
 	END LOOP;
 	IF held.login IS NOT NULL OR was_present THEN
-		INSERT INTO rampkeeper.held AS h (login, role, login_oid, role_oid, until, granted_at, removing, shared_with)
+		INSERT INTO rampkeeper_target.held AS h (login, role, login_oid, role_oid, until, granted_at, removing, shared_with)
 			VALUES (p_login, p_role, v_login, v_role, clock_timestamp(), clock_timestamp(), true, lent)
 			ON CONFLICT ON CONSTRAINT held_pkey DO UPDATE
 			SET removing = true, cut_before = CASE WHEN was_present THEN NULL ELSE h.cut_before END, shared_with = h.shared_with || excluded.shared_with;
 	END IF;
-	PERFORM rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_time(p_deadline);
 END
 $$;
 
 -- Ends the login's sessions that began before the role was taken from it, and
 -- turns a login off that holds nothing any more. Gives the sessions it met;
 -- none left means that the removal is done.
-CREATE OR REPLACE FUNCTION rampkeeper.cut(p_login text, p_role text, p_deadline timestamptz,
+CREATE OR REPLACE FUNCTION rampkeeper_target.cut(p_login text, p_role text, p_deadline timestamptz,
 	OUT pids int[], OUT shared_with text[], OUT done boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
-	held rampkeeper.held%ROWTYPE;
+	held rampkeeper_target.held%ROWTYPE;
 	login pg_roles%ROWTYPE;
 	kind text;
 	turn_off boolean;
 	latest timestamptz;
 BEGIN
-	PERFORM rampkeeper.check_name(p_login), rampkeeper.check_name(p_role);
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
 	pids := '{}'; shared_with := '{}'; done := true;
-	SELECT * INTO held FROM rampkeeper.held h WHERE h.login = p_login AND h.role = p_role;
+	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
 	SELECT * INTO login FROM pg_roles WHERE oid = held.login_oid OR held.login_oid IS NULL AND rolname::text = p_login;
 	IF login.oid IS NULL THEN
 		RETURN;
 	END IF;
 	IF held.login IS NOT NULL AND NOT held.removing THEN
-		PERFORM rampkeeper.refuse('RKR01', format('login %I was given role %I again', p_login, p_role));
+		PERFORM rampkeeper_target.refuse('RKR01', format('login %I was given role %I again', p_login, p_role));
 	END IF;
-	kind := rampkeeper.kind_of(login.oid);
-	turn_off := kind = 'made' AND NOT EXISTS (SELECT FROM rampkeeper.held_by(login.oid));
+	kind := rampkeeper_target.kind_of(login.oid);
+	turn_off := kind = 'made' AND NOT EXISTS (SELECT FROM rampkeeper_target.held_by(login.oid));
 	IF held.login IS NOT NULL AND held.cut_before IS NULL THEN
 		held.cut_before := clock_timestamp(); -- remove() has committed: who comes later gets nothing
-		UPDATE rampkeeper.held h SET cut_before = held.cut_before WHERE h.login = p_login AND h.role = p_role;
+		UPDATE rampkeeper_target.held h SET cut_before = held.cut_before WHERE h.login = p_login AND h.role = p_role;
 	END IF;
 
 	SELECT coalesce(array_agg(a.pid), '{}') INTO pids FROM pg_stat_activity a
@@ -435,7 +443,7 @@ BEGIN
 			OR a.usesysid = ANY (held.shared_with) AND a.backend_start <= held.cut_before;
 	SELECT coalesce(array_agg(r.rolname::text), '{}') INTO shared_with FROM pg_roles r WHERE r.oid = ANY (held.shared_with);
 	IF kind = 'foreign' AND cardinality(pids) > 0 THEN
-		PERFORM rampkeeper.refuse('RKR01', format('login %I has lost its mark, so its %s sessions cannot be ended; give it back: GRANT rampkeeper_login (or rampkeeper_adopted) TO %I', p_login, cardinality(pids), p_login));
+		PERFORM rampkeeper_target.refuse('RKR01', format('login %I has lost its mark, so its %s sessions cannot be ended; give it back: GRANT rampkeeper_login (or rampkeeper_adopted) TO %I', p_login, cardinality(pids), p_login));
 	END IF;
 	PERFORM pg_terminate_backend(pid) FROM unnest(pids) AS p(pid);
 	-- After the sessions: one of them may hold the login's row (ALTER ROLE …
@@ -447,7 +455,7 @@ BEGIN
 	ELSIF kind = 'made' AND NOT turn_off AND held.login IS NOT NULL THEN
 		-- Other roles stay: their end is the login's. Not worth failing for: a
 		-- session that may live on can hold the row for as long as it likes.
-		SELECT max(h.until) INTO latest FROM rampkeeper.held h WHERE h.login_oid = login.oid AND NOT h.removing;
+		SELECT max(h.until) INTO latest FROM rampkeeper_target.held h WHERE h.login_oid = login.oid AND NOT h.removing;
 		IF latest < login.rolvaliduntil THEN
 			BEGIN
 				PERFORM set_config('lock_timeout', '200ms', true);
@@ -462,63 +470,63 @@ END
 $$;
 
 -- Closes the books on a removal whose sessions are gone.
-CREATE OR REPLACE FUNCTION rampkeeper.settle(p_login text, p_role text, p_deadline timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.settle(p_login text, p_role text, p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-	PERFORM rampkeeper.check_name(p_login), rampkeeper.check_name(p_role);
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
-	DELETE FROM rampkeeper.held h WHERE h.login = p_login AND h.role = p_role AND h.removing AND h.cut_before IS NOT NULL
-		AND NOT rampkeeper.is_granted(h.login_oid, h.role_oid);
+	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
+	DELETE FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role AND h.removing AND h.cut_before IS NOT NULL
+		AND NOT rampkeeper_target.is_granted(h.login_oid, h.role_oid);
 END
 $$;
 
 -- Sets a password, given as its SCRAM verifier: the password itself never
 -- comes here, so it cannot reach a log.
-CREATE OR REPLACE FUNCTION rampkeeper.set_password(p_login text, p_verifier text, p_deadline timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.set_password(p_login text, p_verifier text, p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	login pg_roles%ROWTYPE;
 BEGIN
-	PERFORM rampkeeper.check_name(p_login);
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_name(p_login);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
 	IF p_verifier IS NULL OR p_verifier !~ '^SCRAM-SHA-256\$[0-9]+:[A-Za-z0-9+/]{16,}={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$' THEN
-		PERFORM rampkeeper.refuse('RKP01', 'a SCRAM-SHA-256 verifier is needed');
+		PERFORM rampkeeper_target.refuse('RKP01', 'a SCRAM-SHA-256 verifier is needed');
 	END IF;
 	SELECT * INTO login FROM pg_roles WHERE rolname::text = p_login;
-	IF login.oid IS NULL OR rampkeeper.kind_of(login.oid) <> 'made' THEN
-		PERFORM rampkeeper.refuse('RKP01', format('login %I was not made by Rampkeeper', p_login));
-	ELSIF NOT login.rolcanlogin OR NOT EXISTS (SELECT FROM rampkeeper.held_by(login.oid)) THEN
-		PERFORM rampkeeper.refuse('RKR01', format('login %I holds nothing now', p_login));
+	IF login.oid IS NULL OR rampkeeper_target.kind_of(login.oid) <> 'made' THEN
+		PERFORM rampkeeper_target.refuse('RKP01', format('login %I was not made by Rampkeeper', p_login));
+	ELSIF NOT login.rolcanlogin OR NOT EXISTS (SELECT FROM rampkeeper_target.held_by(login.oid)) THEN
+		PERFORM rampkeeper_target.refuse('RKR01', format('login %I holds nothing now', p_login));
 	END IF;
 	EXECUTE format('ALTER ROLE %I PASSWORD %L', p_login, p_verifier);
-	PERFORM rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_time(p_deadline);
 END
 $$;
 
 -- Drops a login that the broker made and that holds nothing. PostgreSQL
 -- itself refuses while the login owns objects or has rights of its own.
-CREATE OR REPLACE FUNCTION rampkeeper.drop_login(p_login text, p_deadline timestamptz) RETURNS void
+CREATE OR REPLACE FUNCTION rampkeeper_target.drop_login(p_login text, p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	login pg_roles%ROWTYPE;
 BEGIN
-	PERFORM rampkeeper.check_name(p_login);
-	PERFORM rampkeeper.lock_login(p_login), rampkeeper.check_time(p_deadline);
+	PERFORM rampkeeper_target.check_name(p_login);
+	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
 	SELECT * INTO login FROM pg_roles WHERE rolname::text = p_login;
 	IF FOUND THEN
-		IF rampkeeper.kind_of(login.oid) <> 'made' OR login.rolcanlogin
-				OR EXISTS (SELECT FROM rampkeeper.held_by(login.oid)) OR EXISTS (SELECT FROM rampkeeper.held h WHERE h.login_oid = login.oid) THEN
-			PERFORM rampkeeper.refuse('RKR01', format('login %I is in use, or was not made by Rampkeeper', p_login));
+		IF rampkeeper_target.kind_of(login.oid) <> 'made' OR login.rolcanlogin
+				OR EXISTS (SELECT FROM rampkeeper_target.held_by(login.oid)) OR EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = login.oid) THEN
+			PERFORM rampkeeper_target.refuse('RKR01', format('login %I is in use, or was not made by Rampkeeper', p_login));
 		END IF;
 		EXECUTE format('DROP ROLE %I', p_login);
 	END IF;
-	DELETE FROM rampkeeper.login l WHERE l.login = p_login;
+	DELETE FROM rampkeeper_target.login l WHERE l.login = p_login;
 END
 $$;
 
 -- What the login keeps of the role's access by other ways: findings for the
 -- auditor. It looks at this database's tables and at the server's roles.
-CREATE OR REPLACE FUNCTION rampkeeper.remains(p_login text, p_role text) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION rampkeeper_target.remains(p_login text, p_role text) RETURNS SETOF text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	v_login oid := (SELECT oid FROM pg_roles WHERE rolname::text = p_login);
@@ -530,7 +538,7 @@ BEGIN
 		SELECT v_login AS oid
 		UNION
 		SELECT m.roleid FROM pg_auth_members m JOIN reach ON m.member = reach.oid
-		WHERE m.member <> v_login OR NOT EXISTS (SELECT FROM rampkeeper.held_by(v_login) AS h(role) WHERE h.role = m.roleid)
+		WHERE m.member <> v_login OR NOT EXISTS (SELECT FROM rampkeeper_target.held_by(v_login) AS h(role) WHERE h.role = m.roleid)
 			OR m.grantor <> (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor')
 	)
 	SELECT array_agg(oid) INTO stray FROM reach WHERE oid IS NOT NULL;
@@ -588,12 +596,12 @@ $$;
 -- ---------------------------------------------------------------------------
 -- Who owns the functions, and who may call them.
 
-GRANT CREATE ON SCHEMA rampkeeper TO rampkeeper_grantor;
+GRANT CREATE ON SCHEMA rampkeeper_target TO rampkeeper_grantor;
 DO $rights$
 DECLARE
 	f record;
 BEGIN
-	FOR f IN SELECT p.oid::regprocedure AS name, p.prosecdef FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'rampkeeper' LOOP
+	FOR f IN SELECT p.oid::regprocedure AS name, p.prosecdef FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'rampkeeper_target' LOOP
 		EXECUTE format('ALTER FUNCTION %s OWNER TO rampkeeper_grantor', f.name);
 		EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, rampkeeper_broker', f.name);
 		IF f.prosecdef THEN
@@ -602,6 +610,6 @@ BEGIN
 	END LOOP;
 END
 $rights$;
-REVOKE CREATE ON SCHEMA rampkeeper FROM rampkeeper_grantor;
+REVOKE CREATE ON SCHEMA rampkeeper_target FROM rampkeeper_grantor;
 
 COMMIT;

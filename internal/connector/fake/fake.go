@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -76,17 +77,17 @@ func (t *Target) Ensure(ctx context.Context, e access.EntitlementKey, until time
 
 // Remove implements connector.Connector.
 func (t *Target) Remove(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	ended := 0
+	var ended atomic.Int64 // a late effect counts when nobody looks any more
 	o, err := t.call(ctx, Remove, e, time.Time{}, func() {
 		delete(t.held, e)
 		for s := range t.sessions {
 			if s.key == e {
 				delete(t.sessions, s)
-				ended++
+				ended.Add(1)
 			}
 		}
 	})
-	o.SessionsEnded = ended
+	o.SessionsEnded = int(ended.Load())
 	return o, err
 }
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	canaryRole     = "rampkeeper_canary" // has no rights
-	dropLoginQuery = `SELECT rampkeeper.drop_login(@login, @deadline)`
+	dropLoginQuery = `SELECT rampkeeper_target.drop_login(@login, @deadline)`
 )
 
 // canary plays one grant to its end with a login that it makes and drops, and
@@ -100,12 +100,11 @@ func (c *Connector) canaryPassword(ctx context.Context, e access.EntitlementKey,
 	return checks
 }
 
-// knock logs in as the canary, from here, and leaves.
+// knock logs in as the canary, from here, the way people do, and leaves.
 func (c *Connector) knock(ctx context.Context, login, password string) error {
-	cfg := c.pool.Config().ConnConfig
-	cfg.User, cfg.Password = login, password
-	for _, name := range []string{"search_path", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
-		delete(cfg.RuntimeParams, name)
+	cfg, err := pgx.ParseConfig(c.client.credential(login, password, time.Time{}).DSN)
+	if err != nil {
+		return plain(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StatementTimeout)
 	defer cancel()

@@ -11,7 +11,7 @@ import (
 type Config struct {
 	// Name is the connector's name in contracts and in the audit log.
 	Name string
-	// URL connects to the database that holds the schema rampkeeper, as a
+	// URL connects to the database that holds the schema rampkeeper_target, as a
 	// login that is a member of rampkeeper_broker and of nothing else. It is
 	// a secret: it holds a password.
 	URL string

@@ -17,7 +17,7 @@ import (
 	"github.com/rampkeeper/rampkeeper/internal/connector"
 )
 
-const setPasswordQuery = `SELECT rampkeeper.set_password(@login, @verifier, @deadline)`
+const setPasswordQuery = `SELECT rampkeeper_target.set_password(@login, @verifier, @deadline)`
 
 // Credential implements connector.Credentialer. Each call makes a new
 // password, which ends the one before; open sessions go on. An adopted login

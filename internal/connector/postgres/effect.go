@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	ensureQuery  = `SELECT rampkeeper.ensure(@login, @role, @until, @create, @deadline)`
-	removeQuery  = `SELECT rampkeeper.remove(@login, @role, @deadline)`
-	cutQuery     = `SELECT pids, shared_with, done FROM rampkeeper.cut(@login, @role, @deadline)`
-	settleQuery  = `SELECT rampkeeper.settle(@login, @role, @deadline)`
-	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions FROM rampkeeper.status(@login, @role)`
-	remainsQuery = `SELECT f FROM rampkeeper.remains(@login, @role) AS f`
+	ensureQuery  = `SELECT rampkeeper_target.ensure(@login, @role, @until, @create, @deadline)`
+	removeQuery  = `SELECT rampkeeper_target.remove(@login, @role, @deadline)`
+	cutQuery     = `SELECT pids, shared_with, done FROM rampkeeper_target.cut(@login, @role, @deadline)`
+	settleQuery  = `SELECT rampkeeper_target.settle(@login, @role, @deadline)`
+	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions FROM rampkeeper_target.status(@login, @role)`
+	remainsQuery = `SELECT f FROM rampkeeper_target.remains(@login, @role) AS f`
 )
 
 // Ensure implements connector.Connector.
@@ -189,7 +189,7 @@ func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey)
 	return all, nil
 }
 
-// status is a row of rampkeeper.status().
+// status is a row of rampkeeper_target.status().
 type status struct {
 	Kind       string // none, made, adopted or foreign
 	CanLogin   bool

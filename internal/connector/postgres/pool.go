@@ -63,7 +63,7 @@ type Identity struct {
 	Version          int    `json:"version"` // such as 150018
 }
 
-const identityQuery = `SELECT system_identifier, database, server_version, bundle, in_recovery FROM rampkeeper.identity()`
+const identityQuery = `SELECT system_identifier, database, server_version, bundle, in_recovery FROM rampkeeper_target.identity()`
 
 // greet looks at each new connection before it is used: a server that is not
 // the pinned one gets nothing granted and nothing removed.

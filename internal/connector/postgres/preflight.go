@@ -17,11 +17,11 @@ const (
 	brokerQuery = `SELECT r.rolname, r.rolsuper, r.rolcreaterole, r.rolcreatedb, r.rolreplication, r.rolbypassrls,
 	current_setting('server_version_num')::int AS version,
 	coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS tls,
-	has_schema_privilege('rampkeeper', 'CREATE') AS writes_schema,
+	has_schema_privilege('rampkeeper_target', 'CREATE') AS writes_schema,
 	(SELECT coalesce(array_agg(o.rolname::text ORDER BY o.rolname), '{}') FROM pg_catalog.pg_roles o
 		WHERE pg_has_role(r.oid, o.oid, 'MEMBER') AND o.oid <> r.oid AND o.rolname <> 'rampkeeper_broker') AS other_roles
 FROM pg_catalog.pg_roles r WHERE r.rolname = session_user`
-	preparedQuery = `SELECT role, coalesce(why_not, '') AS why_not FROM rampkeeper.prepared()`
+	preparedQuery = `SELECT role, coalesce(why_not, '') AS why_not FROM rampkeeper_target.prepared()`
 )
 
 // broker is what the broker's own login is.
@@ -116,7 +116,7 @@ func checkMemberships(b broker) connector.Check {
 	const name = "broker's login is in rampkeeper_broker only"
 	switch {
 	case b.WritesSchema:
-		return connector.Check{Name: name, Detail: "the broker's login may change schema rampkeeper. Revoke CREATE on it, and run target-setup.sql again."}
+		return connector.Check{Name: name, Detail: "the broker's login may change schema rampkeeper_target. Revoke CREATE on it, and run target-setup.sql again."}
 	case len(b.OtherRoles) > 0 && !b.Rolsuper:
 		return connector.Check{Name: name, Detail: fmt.Sprintf("%s can also become %s. Revoke that: the broker hands roles out, and must not hold them.", b.Rolname, strings.Join(b.OtherRoles, ", "))}
 	case b.Rolsuper:
@@ -138,8 +138,8 @@ func (c *Connector) tryForbidden(ctx context.Context, s session, b broker) []con
 		{"making a role", `CREATE ROLE rampkeeper_must_not_exist`, nil},
 		{"joining pg_execute_server_program", `GRANT pg_execute_server_program TO ` + me, nil},
 		{"becoming rampkeeper_grantor", `SET LOCAL ROLE rampkeeper_grantor`, nil},
-		{"writing the books", `DELETE FROM rampkeeper.held`, nil},
-		{"changing the functions", `CREATE FUNCTION rampkeeper.must_not_exist() RETURNS int LANGUAGE sql AS 'SELECT 1'`, nil},
+		{"writing the books", `DELETE FROM rampkeeper_target.held`, nil},
+		{"changing the functions", `CREATE FUNCTION rampkeeper_target.must_not_exist() RETURNS int LANGUAGE sql AS 'SELECT 1'`, nil},
 		{"handing out pg_execute_server_program", ensureQuery, pgx.NamedArgs{"login": "rampkeeper_canary_try", "role": "pg_execute_server_program", "until": later, "create": true, "deadline": s.deadline}},
 		{"handing out rampkeeper_grantor", ensureQuery, pgx.NamedArgs{"login": "rampkeeper_canary_try", "role": "rampkeeper_grantor", "until": later, "create": true, "deadline": s.deadline}},
 		{"granting to itself", ensureQuery, pgx.NamedArgs{"login": b.Rolname, "role": canaryRole, "until": later, "create": true, "deadline": s.deadline}},
@@ -151,7 +151,7 @@ func (c *Connector) tryForbidden(ctx context.Context, s session, b broker) []con
 		case noRight, refusal, badName, notNow:
 			check.OK, check.Detail = true, "SQLSTATE "+code
 		default:
-			check.Detail = "the server allowed it: the broker's login has more power than it needs. Look at its roles and at who owns schema rampkeeper, and run target-setup.sql again."
+			check.Detail = "the server allowed it: the broker's login has more power than it needs. Look at its roles and at who owns schema rampkeeper_target, and run target-setup.sql again."
 			if err != nil {
 				check.Detail = failed("", c.explain("Trying it", err)).Detail
 			}
