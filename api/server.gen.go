@@ -1107,6 +1107,9 @@ type ListEventsParams struct {
 	// Actor `me`, `system`, or the id of a person.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
+	// After The events that follow this one, oldest first, or `start` for the log from its beginning. Whoever goes on behind the last event of each answer misses none.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
 	// Since Only those made at this instant or later.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
@@ -1815,6 +1818,19 @@ func (siw *ServerInterfaceWrapper) ListEvents(w http.ResponseWriter, r *http.Req
 			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "actor"})
 		} else {
 			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "actor", Err: err})
+		}
+		return
+	}
+
+	// ------------- Optional query parameter "after" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "after", r.URL.Query(), &params.After, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "after"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "after", Err: err})
 		}
 		return
 	}

@@ -1106,6 +1106,9 @@ type ListEventsParams struct {
 	// Actor `me`, `system`, or the id of a person.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
+	// After The events that follow this one, oldest first, or `start` for the log from its beginning. Whoever goes on behind the last event of each answer misses none.
+	After *string `form:"after,omitempty" json:"after,omitempty"`
+
 	// Since Only those made at this instant or later.
 	Since *Since `form:"since,omitempty" json:"since,omitempty"`
 
@@ -2816,6 +2819,18 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 		if params.Actor != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "actor", *params.Actor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
