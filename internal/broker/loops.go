@@ -107,20 +107,16 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-l.freed:
-			if err := l.claimAll(ctx); err != nil {
-				l.failed(ctx, err)
-			}
-			continue
+			timer.Reset(l.rest(ctx, l.claimAll(ctx)))
 		case <-l.wake:
+			timer.Reset(l.pass(ctx))
 		case <-timer.C:
+			timer.Reset(l.pass(ctx))
 		}
-		timer.Reset(l.pass(ctx))
 	}
 }
 
-// pass runs every step once and gives how long the loop may sleep. What has
-// failed sets no pace: its entitlement has a time of its own, and the next
-// pass comes when the clock of the database says so, or with the poll.
+// pass runs every step once and gives how long the loop may sleep.
 func (l *loop) pass(ctx context.Context) time.Duration {
 	if !l.present {
 		defer l.b.metrics.reaping()()
@@ -131,25 +127,29 @@ func (l *loop) pass(ctx context.Context) time.Duration {
 			errs = append(errs, err)
 		}
 	}
-	now, next, err := l.b.nextDue(ctx)
-	if err = errors.Join(append(errs, err)...); err != nil {
-		l.failed(ctx, err)
-		return l.b.poll
+	err := errors.Join(errs...)
+	sleep := l.rest(ctx, err)
+	if err == nil && !l.present {
+		l.b.metrics.reaperSuccess.Set(float64(l.now.UnixMilli()) / 1000)
 	}
-	l.now = now
-	if !l.present {
-		l.b.metrics.reaperSuccess.Set(float64(now.UnixMilli()) / 1000)
+	return sleep
+}
+
+// rest gives how long the loop may sleep: until something is due by the
+// database's clock, or until the poll. What has failed sets no pace: its
+// entitlement has an instant of its own.
+func (l *loop) rest(ctx context.Context, failed error) time.Duration {
+	now, next, err := l.b.nextDue(ctx)
+	if err == nil {
+		l.now = now
+	}
+	if err = errors.Join(failed, err); err != nil && ctx.Err() == nil {
+		l.b.log.ErrorContext(ctx, "a pass failed; the next one goes on", "loop", l.name, "err", err)
 	}
 	if next.IsZero() {
 		return l.b.poll
 	}
 	return min(l.b.poll, next.Sub(now))
-}
-
-func (l *loop) failed(ctx context.Context, err error) {
-	if ctx.Err() == nil {
-		l.b.log.ErrorContext(ctx, "a pass failed; the next one goes on", "loop", l.name, "err", err)
-	}
 }
 
 // nextDue gives the database's time, and the next instant at which something
