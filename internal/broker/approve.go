@@ -18,7 +18,7 @@ func (b *Broker) grantAll(ctx context.Context, tx *store.Tx, req access.Request,
 		if err != nil {
 			return fmt.Errorf("reading the grant to extend: %w", err)
 		}
-		if _, err := b.extendGrant(ctx, tx, g.ID, g.ExpiresAt.Add(req.Ask.Duration.Duration()), actor, req.ID); err != nil {
+		if _, err := b.extendGrant(ctx, tx, g.ID, g.ExpiresAt.Add(d.Items[0].Offer.Duration.Duration()), actor, req.ID); err != nil {
 			return fmt.Errorf("extending the grant: %w", err)
 		}
 		return nil

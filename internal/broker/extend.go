@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -67,25 +66,27 @@ func (b *Broker) checkExtends(ctx context.Context, tx *store.Tx, who access.Prin
 	if err != nil {
 		return fmt.Errorf("reading the grant: %w", err)
 	}
-	return mayExtend(g, who, tx.Now, ask.Duration)
+	return mayExtend(g, who, tx.Now)
 }
 
-// mayExtend says why the person may not ask for the grant to end that much
-// later, or nil. Policy has its say after that.
-func mayExtend(g access.Grant, who access.PrincipalID, now time.Time, by access.Seconds) error {
+// mayExtend says why the person may not ask for a later end of the grant, or
+// nil. How much later is for policy to say.
+func mayExtend(g access.Grant, who access.PrincipalID, now time.Time) error {
 	if g.Holder != who {
 		return errNotHolder
 	}
-	to := g.ExpiresAt.Add(by.Duration())
 	if _, err := access.NextGrant(g.State, access.OnExtend, access.GrantFacts{
-		Now: now, ExpiresAt: g.ExpiresAt, StartedAt: g.StartedAt, NewExpiry: to, MaxTotal: g.MaxTotal.Duration(),
+		Now: now, ExpiresAt: g.ExpiresAt, StartedAt: g.StartedAt, NewExpiry: g.ExpiresAt.Add(time.Second), MaxTotal: g.MaxTotal.Duration(),
 	}); err != nil {
-		if e, ok := errors.AsType[*access.Error](err); ok && g.State != access.Active && g.State != access.Provisioning {
-			e.Message = "This grant is " + string(g.State) + ": only access that exists can be extended."
+		if g.State != access.Active && g.State != access.Provisioning {
+			return &access.Error{
+				Code: access.StateConflict, Current: string(g.State),
+				Message: "This grant is " + string(g.State) + ": only access that exists can be extended.",
+			}
 		}
 		return err
 	}
-	if !g.NotAfter.IsZero() && to.After(g.NotAfter) {
+	if !g.NotAfter.IsZero() && !g.ExpiresAt.Before(g.NotAfter) {
 		return &access.Error{
 			Code: access.StateConflict, Current: string(g.State),
 			Message: "The contract itself ends at " + stamp(g.NotAfter) + "; no grant outlives it.",

@@ -86,7 +86,7 @@ func (b *Broker) canGrant(who access.Caller, g access.Grant, named bool, signed 
 		canDo("activate", mayActivate(g, who, now)),
 		canDo("credentials", b.mayTakeCredentials(g, who, now)),
 		canDo("release", mayRelease(g, who)),
-		canDo("extend", mayExtend(g, who.ID, now, 1)),
+		canDo("extend", mayExtend(g, who.ID, now)),
 		canDo("shorten", mayShorten(g, who, named, now)),
 		canDo("revoke", revoke),
 		canDo("attest", attest),

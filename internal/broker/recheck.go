@@ -29,7 +29,7 @@ func (b *Broker) recheck(ctx context.Context, tx *store.Tx, now *contract.Index,
 		if err != nil {
 			return "", fmt.Errorf("reading the grant to extend: %w", err)
 		}
-		if why := mayExtend(g, req.Requester, tx.Now, req.Ask.Duration); why != nil {
+		if why := mayExtend(g, req.Requester, tx.Now); why != nil {
 			return access.AsError(why).Message, nil
 		}
 	}

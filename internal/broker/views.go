@@ -233,7 +233,7 @@ func (m *material) can(r access.Request, d access.Decision, votes []access.Vote)
 		canDo("deny", mayVote(r, d, votes, people, m.who.Subject, access.Deny, m.now)),
 	}
 	for _, g := range m.grants[r.ID] {
-		list = append(list, canDo("extend", mayExtend(g, m.who.ID, m.now, 1)))
+		list = append(list, canDo("extend", mayExtend(g, m.who.ID, m.now)))
 		break // one entry speaks for the request; each grant lists its own
 	}
 	return list
