@@ -43,13 +43,10 @@ func (c *Connector) canary(ctx context.Context) []connector.Check {
 }
 
 func (c *Connector) canaryGrant(ctx context.Context, e access.EntitlementKey) []connector.Check {
-	s, short, done, err := c.begin(ctx)
+	until, err := c.targetTime(ctx, time.Hour)
 	if err != nil {
 		return []connector.Check{failed("canary: grant", err)}
 	}
-	until := s.deadline.Add(time.Hour)
-	_ = short
-	done()
 	o, err := c.ensure(ctx, e, until, true)
 	if err != nil {
 		return []connector.Check{failed("canary: grant", err)}
@@ -69,12 +66,22 @@ func (c *Connector) canaryGrant(ctx context.Context, e access.EntitlementKey) []
 	return append(checks, connector.Check{Name: "canary: remove", OK: true, Detail: "revoked it, ended the sessions, turned the login off, and read it back"})
 }
 
+// targetTime gives a moment on the target's clock, at least d from now.
+func (c *Connector) targetTime(ctx context.Context, d time.Duration) (time.Time, error) {
+	s, _, done, err := c.begin(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	defer done()
+	return s.deadline.Add(d), nil
+}
+
 // canaryPassword tries whether the server asks these logins for a password,
 // and whether it looks at VALID UNTIL. It can speak for this machine alone:
 // pg_hba.conf may treat others differently.
 func (c *Connector) canaryPassword(ctx context.Context, e access.EntitlementKey, until time.Time) []connector.Check {
 	const rule = "Put a line for +rampkeeper_login with scram-sha-256 before the wider ones in pg_hba.conf, or set password_auth: false: then grants are shown as ended by the broker alone."
-	cred, err := c.Credential(ctx, access.EntitlementKey{Connector: e.Connector, Account: e.Account, Permission: e.Permission}, until)
+	cred, err := c.credential(ctx, e, until)
 	if err != nil {
 		return []connector.Check{failed("canary: password", err)}
 	}

@@ -26,6 +26,10 @@ func (c *Connector) Credential(ctx context.Context, e access.EntitlementKey, unt
 	if err := c.checkKey(e); err != nil {
 		return connector.Credential{}, err
 	}
+	return c.credential(ctx, e, until)
+}
+
+func (c *Connector) credential(ctx context.Context, e access.EntitlementKey, until time.Time) (connector.Credential, error) {
 	s, ctx, done, err := c.begin(ctx)
 	if err != nil {
 		return connector.Credential{}, err

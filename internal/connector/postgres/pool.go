@@ -98,9 +98,7 @@ func (c *Connector) Identity(ctx context.Context) (Identity, error) {
 		return Identity{}, err
 	}
 	conn.Release()
-	c.pin.mu.Lock()
-	defer c.pin.mu.Unlock()
-	return c.pin.last, nil
+	return c.pin.met(), nil
 }
 
 func (c *Connector) acquire(ctx context.Context) (*pgxpool.Conn, error) {

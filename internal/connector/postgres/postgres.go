@@ -60,6 +60,13 @@ func (p *pin) meet(id Identity) string {
 	return p.system
 }
 
+// met gives the identity of the last connection.
+func (p *pin) met() Identity {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.last
+}
+
 // SetupSQL is deploy/postgres/target-setup.sql: what an administrator of the
 // target runs once, as a superuser, in the database of Config.URL. It holds
 // no psql commands, so that it can be sent as one query without arguments.

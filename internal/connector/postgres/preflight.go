@@ -42,31 +42,35 @@ type broker struct {
 // login may do, tries what must be refused, and plays one grant to its end
 // with a login and a role of its own. It leaves nothing behind.
 func (c *Connector) Preflight(ctx context.Context) ([]connector.Check, error) {
-	var checks []connector.Check
-	s, short, done, err := c.begin(ctx)
-	if err != nil {
-		return append(checks, failed("connect", err)), nil //nolint:nilerr // what it found is the answer
-	}
-	defer done()
-	b, err := one[broker](short, s, brokerQuery)
-	if err != nil {
-		return append(checks, failed("connect", c.explain("Reading the broker's login", err))), nil //nolint:nilerr // as above
-	}
-	c.pin.mu.Lock()
-	id := c.pin.last
-	c.pin.mu.Unlock()
-	checks = append(checks,
-		connector.Check{Name: "connect", OK: true, Detail: fmt.Sprintf("PostgreSQL %d.%d, database %s, as %s", b.Version/10000, b.Version%10000, id.Database, b.Rolname)},
-		c.checkIdentity(id), c.checkTLS(b), checkAttributes(b), checkMemberships(b))
-	if b.Rolsuper {
-		// Nothing would be refused, and trying could do harm.
+	checks, usable := c.look(ctx)
+	if !usable {
 		return checks, nil
 	}
-	checks = append(checks, c.tryForbidden(short, s, b)...)
-	checks = append(checks, c.checkPrepared(short, s)...)
-	done = func() {} // the canary takes connections of its own
-	s.Release()
 	return append(checks, c.canary(ctx)...), nil
+}
+
+// look is all of Preflight that changes nothing. Where it says no, a trial
+// grant cannot work or could do harm.
+func (c *Connector) look(ctx context.Context) (checks []connector.Check, usable bool) {
+	s, ctx, done, err := c.begin(ctx)
+	if err != nil {
+		return []connector.Check{failed("connect", err)}, false
+	}
+	defer done()
+	b, err := one[broker](ctx, s, brokerQuery)
+	if err != nil {
+		return []connector.Check{failed("connect", c.explain("Reading the broker's login", err))}, false
+	}
+	id := c.pin.met()
+	checks = []connector.Check{
+		{Name: "connect", OK: true, Detail: fmt.Sprintf("PostgreSQL %d.%d, database %s, as %s", b.Version/10000, b.Version%10000, id.Database, b.Rolname)},
+		c.checkIdentity(id), c.checkTLS(b), checkAttributes(b), checkMemberships(b),
+	}
+	if b.Rolsuper { // nothing would be refused
+		return checks, false
+	}
+	checks = append(checks, c.tryForbidden(ctx, s, b)...)
+	return append(checks, c.checkPrepared(ctx, s)...), true
 }
 
 func failed(name string, err error) connector.Check {

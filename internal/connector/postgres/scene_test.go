@@ -38,6 +38,13 @@ func newScene(t *testing.T, s *server, change ...func(*postgres.Config)) *scene 
 	sc := &scene{server: s, admin: admin, tables: map[string]string{}, broker: name("broker")}
 	sc.sql(t, "CREATE ROLE %s LOGIN IN ROLE rampkeeper_broker", sc.broker)
 	sc.atEnd(t, "DROP OWNED BY %[1]s; DROP ROLE %[1]s", sc.broker)
+	sc.Connector = sc.also(t, s, change...)
+	return sc
+}
+
+// also gives another connector for the scene's login.
+func (sc *scene) also(t *testing.T, s *server, change ...func(*postgres.Config)) *postgres.Connector {
+	t.Helper()
 	cfg := postgres.Config{
 		Name: "orders", URL: s.dsn(sc.broker, database), CreateLogins: true, PasswordAuth: !s.given,
 		Allowed: []string{"app_*", "odd*"}, StatementTimeout: 20 * time.Second,
@@ -45,10 +52,14 @@ func newScene(t *testing.T, s *server, change ...func(*postgres.Config)) *scene 
 	for _, f := range change {
 		f(&cfg)
 	}
-	sc.Connector, err = postgres.New(cfg)
+	c, err := postgres.New(cfg)
 	require.NoError(t, err)
-	t.Cleanup(sc.Close)
-	return sc
+	t.Cleanup(c.Close)
+	return c
+}
+
+func e(account, permission string) access.EntitlementKey {
+	return access.EntitlementKey{Connector: "orders", Account: account, Permission: permission}
 }
 
 // name gives a name that no other test uses.
@@ -192,9 +203,6 @@ func TestConformance(t *testing.T) {
 func (sc *scene) target(t *testing.T) conformance.Target {
 	t.Helper()
 	role := sc.permission(t, name("app"))
-	refused := func(account, permission string) access.EntitlementKey {
-		return access.EntitlementKey{Connector: "orders", Account: account, Permission: permission}
-	}
 	x63 := strings.Repeat("x", 63)
 	target := conformance.Target{
 		Connector: sc.Connector,
@@ -213,11 +221,11 @@ func (sc *scene) target(t *testing.T) conformance.Target {
 		},
 		Residue: sc.residue,
 		Refused: []access.EntitlementKey{
-			refused("", role), refused("public", role), refused("none", role), refused("pg_read_all_data", role),
-			refused(x63+"y", role), refused("post\x00gres", role), refused("two\nlines", role), refused("tab\t", role), refused("\xff", role),
-			refused("rampkeeper_grantor", role), refused(cluster.Superuser, role), refused(sc.broker, role), refused("alice", ""),
-			refused("alice", "pg_execute_server_program"), refused("alice", cluster.Superuser), refused("alice", "app_there_is_no_such_role"),
-			refused("alice", "app_"+x63), refused("alice", "rampkeeper_canary"), refused("alice", sc.broker),
+			e("", role), e("public", role), e("none", role), e("pg_read_all_data", role),
+			e(x63+"y", role), e("post\x00gres", role), e("two\nlines", role), e("tab\t", role), e("\xff", role),
+			e("rampkeeper_grantor", role), e(cluster.Superuser, role), e(sc.broker, role), e("alice", ""),
+			e("alice", "pg_execute_server_program"), e("alice", cluster.Superuser), e("alice", "app_there_is_no_such_role"),
+			e("alice", "app_"+x63), e("alice", "rampkeeper_canary"), e("alice", sc.broker),
 		},
 		Secrets: []string{"canary-secret", "SCRAM-SHA-256"},
 	}
