@@ -23,6 +23,9 @@ func (b *Broker) DryRun(ctx context.Context, who access.Caller, ask access.Ask) 
 		if err != nil {
 			return fmt.Errorf("loading policy: %w", err)
 		}
+		if who.Subject, err = asKnown(ctx, tx, who.Subject); err != nil {
+			return err
+		}
 		facts, err := b.facts(ctx, tx, ix, who.Subject, ask)
 		if err != nil {
 			return fmt.Errorf("gathering facts: %w", err)

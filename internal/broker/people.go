@@ -2,7 +2,9 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
@@ -29,4 +31,19 @@ func votersOf(ctx context.Context, tx *store.Tx, votes []access.Vote) (map[acces
 		ids[i] = v.Voter
 	}
 	return peopleByID(ctx, tx, ids...)
+}
+
+// asKnown gives a subject with no more groups than its newest token gave it:
+// a token that is older, and still good, brings none back.
+func asKnown(ctx context.Context, tx *store.Tx, s access.Subject) (access.Subject, error) {
+	newest, err := tx.Principal(ctx, s.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return s, nil
+	}
+	if err != nil {
+		return access.Subject{}, fmt.Errorf("reading the caller: %w", err)
+	}
+	s.GroupsKnown = s.GroupsKnown && newest.GroupsKnown
+	s.Groups = slices.DeleteFunc(slices.Clone(s.Groups), func(g string) bool { return !newest.In(g) })
+	return s, nil
 }

@@ -292,7 +292,7 @@ func (s *scene) wrote(t *testing.T) written {
 	s.verifyAudit(t)
 	return written{
 		Requests: s.rows(t, `select split_part(requester, '|', 2), state, last_trigger, version from core.request order by number`),
-		Votes:    s.rows(t, `select split_part(voter, '|', 2), decision from core.vote order by cast_at, id`),
+		Votes:    s.rows(t, `select split_part(voter, '|', 2), decision from core.vote order by cast_at, voter`),
 		Grants:   s.rows(t, `select item, state, role, contract from core.grant order by request_id, item`),
 		Audit:    s.trail(t),
 	}

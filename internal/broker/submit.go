@@ -44,6 +44,12 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 		if err != nil {
 			return fmt.Errorf("loading policy: %w", err)
 		}
+		if ix.Revision == 0 {
+			return errNoPolicy
+		}
+		if who.Subject, err = asKnown(ctx, tx, who.Subject); err != nil {
+			return err
+		}
 		if err := tx.LockSubmissions(ctx, who.ID); err != nil {
 			return fmt.Errorf("taking the requester's turn: %w", err)
 		}
@@ -120,6 +126,11 @@ func (b *Broker) saveRequest(ctx context.Context, tx *store.Tx, req *access.Requ
 		return b.grantAll(ctx, tx, *req, d, req.Requester)
 	}
 	return nil
+}
+
+var errNoPolicy = &access.Error{
+	Code:    access.NotReady,
+	Message: "No policy is in force yet, so there is nothing to ask for. A contract admin puts one in force with: ramp contracts apply.",
 }
 
 var stateAfter = map[access.Outcome]access.RequestState{

@@ -30,6 +30,9 @@ func (b *Broker) Vote(ctx context.Context, who access.Caller, id access.RequestI
 		if err != nil {
 			return fmt.Errorf("loading policy: %w", err)
 		}
+		if who.Subject, err = asKnown(ctx, tx, who.Subject); err != nil {
+			return err
+		}
 		object, again, err := useKey(ctx, tx, who.ID, key, id)
 		if err != nil {
 			return err
@@ -104,7 +107,7 @@ func (b *Broker) castVote(ctx context.Context, tx *store.Tx, ix *contract.Index,
 	if err != nil {
 		return err
 	}
-	people[who.ID] = who.Subject // as the token says now
+	people[who.ID] = who.Subject
 	if why := mayVote(*req, d, votes, people, who.Subject, ballot.Decision, tx.Now); why != nil {
 		return why
 	}

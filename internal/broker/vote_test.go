@@ -167,6 +167,17 @@ func TestApproverWhoLeftTheGroup(t *testing.T) {
 
 		require.Equal(t, access.NotFound, access.AsError(err).Code, "nothing names her any more")
 	})
+	t.Run("AnOlderTokenBringsNothingBack", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		req := s.submit(t, s.alice, ledgerAdmin)
+		s.clock.pass(time.Second)
+		s.person(t, "olive")
+
+		_, err := s.vote(t, s.olive, req, access.Approve)
+
+		require.Equal(t, access.NotFound, access.AsError(err).Code)
+	})
 	t.Run("NoLongerCounts", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t)

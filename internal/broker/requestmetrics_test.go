@@ -1,0 +1,49 @@
+package broker
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+)
+
+func TestRequestMetrics(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	reg := prometheus.NewPedanticRegistry()
+	s.b = New(Config{Store: s.b.store, Connectors: s.b.connectors, Issuer: issuer, Metrics: reg})
+
+	s.submit(t, s.alice, ordersRead)
+	_, err := s.b.Submit(t.Context(), s.mallory, ask(ordersRead), Key{})
+	require.Error(t, err)
+	req := s.submit(t, s.alice, ordersAdmin)
+	_, err = s.vote(t, s.alice, req, access.Approve)
+	require.Error(t, err)
+	s.clock.pass(time.Minute)
+	s.approve(t, req, s.olive)
+	s.submit(t, s.alan, ordersAdmin)
+	s.clock.pass(30 * time.Second)
+
+	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP rampkeeper_decisions_total Requests decided, by the contract that governed and how they came out.
+# TYPE rampkeeper_decisions_total counter
+rampkeeper_decisions_total{contract="",outcome="refused"} 1
+rampkeeper_decisions_total{contract="changes",outcome="approved"} 1
+rampkeeper_decisions_total{contract="reads",outcome="auto_approved"} 1
+# HELP rampkeeper_policy_denials_total Callers told no, by the rule that said it.
+# TYPE rampkeeper_policy_denials_total counter
+rampkeeper_policy_denials_total{contract="",rule="self_approval"} 1
+rampkeeper_policy_denials_total{contract="reads",rule="not_eligible"} 1
+# HELP rampkeeper_requests_pending Requests that wait for people, by contract.
+# TYPE rampkeeper_requests_pending gauge
+rampkeeper_requests_pending{contract="changes"} 1
+# HELP rampkeeper_requests_pending_oldest_seconds How long the oldest of them has waited.
+# TYPE rampkeeper_requests_pending_oldest_seconds gauge
+rampkeeper_requests_pending_oldest_seconds{contract="changes"} 30
+`), "rampkeeper_decisions_total", "rampkeeper_policy_denials_total", "rampkeeper_requests_pending", "rampkeeper_requests_pending_oldest_seconds"))
+}
