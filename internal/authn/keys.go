@@ -110,10 +110,11 @@ func (k *keySet) again(ctx context.Context) ([]jose.JSONWebKey, error) {
 		k.mu.Lock()
 		keys, read, tried := k.keys, k.read, k.tried
 		k.mu.Unlock()
-		switch since := k.now().Sub(tried); {
-		case tried.Equal(read) && since < keysPause:
+		since := k.now().Sub(tried)
+		switch worked := tried.Equal(read); {
+		case worked && since < keysPause:
 			return keys, nil
-		case since < retryAfter:
+		case !worked && (since < retryAfter || since < staleRetry && !read.IsZero()):
 			return nil, errProviderDown
 		}
 		return k.fetch(context.WithoutCancel(ctx))

@@ -97,7 +97,17 @@ func (a *Authenticator) Callback(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, fmt.Errorf("%w (the provider says %.100q)", errProviderRefused, reason))
 		return
 	}
-	c, err := a.exchange(r.Context(), query.Get("code"), login)
+	d, err := a.provider.get(r.Context())
+	if err != nil {
+		a.fail(w, r, unready(err))
+		return
+	}
+	// RFC 9207: the answer of another provider must not reach this one's.
+	if iss := query.Get("iss"); iss != a.config.Issuer && (iss != "" || d.extras.NamesIssuer) {
+		a.fail(w, r, fmt.Errorf("%w (the answer names the issuer %.200q)", errBadLogin, iss))
+		return
+	}
+	c, err := a.exchange(r.Context(), d, query.Get("code"), login)
 	if err != nil {
 		a.fail(w, r, err)
 		return
@@ -146,21 +156,11 @@ func (a *Authenticator) take(r *http.Request, query url.Values) (store.Login, er
 	case subtle.ConstantTimeCompare([]byte(login.Nonce), []byte(nonceOf(cookie.Value, state))) != 1:
 		return store.Login{}, fmt.Errorf("%w (begun in another browser)", errBadCallback)
 	}
-	if iss := query.Get("iss"); iss != "" && iss != a.config.Issuer {
-		return store.Login{}, fmt.Errorf("%w (the answer names the issuer %.200q)", errBadLogin, iss)
-	}
 	return login, nil
 }
 
 // exchange gets the tokens for a code and says who they are for.
-func (a *Authenticator) exchange(ctx context.Context, code string, login store.Login) (claims, error) {
-	d, err := a.provider.get(ctx)
-	if err != nil {
-		return claims{}, unready(err)
-	}
-	if code == "" {
-		return claims{}, errBadCallback
-	}
+func (a *Authenticator) exchange(ctx context.Context, d *discovered, code string, login store.Login) (claims, error) {
 	tokens, err := d.oauth.Exchange(a.provider.with(ctx), code, oauth2.VerifierOption(login.Verifier))
 	if err != nil {
 		if said, ok := errors.AsType[*oauth2.RetrieveError](err); ok && said.Response.StatusCode < http.StatusInternalServerError {

@@ -23,7 +23,8 @@ const (
 	discoveryLife   = time.Hour        // after which the document is read again
 	providerTimeout = 10 * time.Second // of one call to the provider
 	providerBody    = 1 << 20          // largest answer read from it
-	retryAfter      = time.Second      // between attempts at a provider that is down
+	retryAfter      = time.Second      // between attempts at a provider that was never heard of
+	staleRetry      = time.Minute      // between attempts while what it said before still serves
 )
 
 // errProviderDown wraps what a call to the provider failed with, so that the
@@ -55,7 +56,10 @@ type discovered struct {
 	extras struct {
 		JWKS   string   `json:"jwks_uri"`
 		Scopes []string `json:"scopes_supported"`
-		IssRes bool     `json:"authorization_response_iss_parameter_supported"`
+		// How clients may show their secret, and whether the answer to a login
+		// names its issuer.
+		AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
+		NamesIssuer bool     `json:"authorization_response_iss_parameter_supported"`
 	}
 }
 
@@ -104,9 +108,9 @@ func (p *provider) get(ctx context.Context) (*discovered, error) {
 	switch {
 	case last != nil && now.Sub(last.at) < discoveryLife:
 		return last, nil
-	case err != nil && now.Sub(failed) < retryAfter && last != nil:
+	case last != nil && err != nil && now.Sub(failed) < staleRetry:
 		return last, nil
-	case err != nil && now.Sub(failed) < retryAfter:
+	case last == nil && err != nil && now.Sub(failed) < retryAfter:
 		return nil, err
 	}
 	result := p.flight.DoChan("", func() (any, error) {
@@ -133,7 +137,8 @@ func (p *provider) discover(ctx context.Context) (*discovered, error) {
 	defer p.mu.Unlock()
 	if err != nil {
 		p.failed = p.config.Now()
-		p.err = fmt.Errorf("discovering %s: %w: %w", p.config.Issuer, errProviderDown, err)
+		// Cut short: the text may hold the whole answer.
+		p.err = fmt.Errorf("discovering %s: %w: %.300s", p.config.Issuer, errProviderDown, err.Error())
 		return nil, p.err
 	}
 	if p.last != nil && p.last.extras.JWKS == d.extras.JWKS {
@@ -165,11 +170,21 @@ func (p *provider) read(ctx context.Context) (*discovered, error) {
 	d.oauth = oauth2.Config{
 		ClientID:     p.config.ClientID,
 		ClientSecret: p.config.ClientSecret,
-		Endpoint:     op.Endpoint(),
+		Endpoint:     p.endpoint(op.Endpoint(), d.extras.AuthMethods),
 		RedirectURL:  p.config.RedirectURL,
 		Scopes:       append([]string{oidc.ScopeOpenID}, p.scopes(d.extras.Scopes)...),
 	}
 	return d, nil
+}
+
+// endpoint settles how the client's secret is sent. Left open, the library
+// would try both ways, and show the provider the same code twice.
+func (p *provider) endpoint(e oauth2.Endpoint, methods []string) oauth2.Endpoint {
+	e.AuthStyle = oauth2.AuthStyleInHeader
+	if p.config.ClientSecret == "" || len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
+		e.AuthStyle = oauth2.AuthStyleInParams
+	}
+	return e
 }
 
 func (p *provider) scopes(offered []string) []string {

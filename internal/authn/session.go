@@ -1,6 +1,7 @@
 package authn
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -11,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-chi/chi/v5/middleware"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
@@ -95,7 +98,7 @@ func (a *Authenticator) begin(r *http.Request, w http.ResponseWriter, c claims) 
 			Principal:  c.subject.ID,
 			AuthTime:   c.subject.AuthTime,
 			ExpiresAt:  tx.Now.Add(SessionLife),
-			ClientAddr: r.RemoteAddr,
+			ClientAddr: clientAddr(r),
 			UserAgent:  strings.ToValidUTF8(r.UserAgent(), ""),
 		})
 	})
@@ -104,6 +107,12 @@ func (a *Authenticator) begin(r *http.Request, w http.ResponseWriter, c claims) 
 	}
 	setCookie(w, SessionCookie, secret, SessionLife)
 	return nil
+}
+
+// clientAddr gives what httpapi's middleware found out about the client, and
+// without it the address at the other end.
+func clientAddr(r *http.Request) string {
+	return cmp.Or(middleware.GetClientIP(r.Context()), r.RemoteAddr)
 }
 
 // remember writes down what a bearer token says about its holder, and gives

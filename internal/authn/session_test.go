@@ -86,12 +86,28 @@ func TestSignInAndOut(t *testing.T) {
 	_, code = b.me()
 	require.Equal(t, access.Unauthenticated, code)
 
-	t.Run("O28ReplayedCookie", func(t *testing.T) {
+}
+
+func TestO28CookieReplayedAfterLogout(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t)
+	b := s.browser(t)
+	secret := cookie(b.signIn("ada"), authn.SessionCookie).Value
+	replay := func(value string) error {
 		r := request(t)
-		r.AddCookie(&http.Cookie{Name: authn.SessionCookie, Value: set.Value})
+		r.AddCookie(&http.Cookie{Name: authn.SessionCookie, Value: value})
 		_, err := s.auth.Authenticate(r)
-		require.Equal(t, &access.Error{Code: access.SessionExpired, Message: "Your session is over. Sign in again."}, access.AsError(err))
-	})
+		return err
+	}
+	require.NoError(t, replay(secret))
+	over := &access.Error{Code: access.SessionExpired, Message: "Your session is over. Sign in again."}
+	for _, other := range []string{secret[1:], secret + "A", swapCase(secret), ""} {
+		require.Equal(t, over, access.AsError(replay(other)), "%q", other)
+	}
+
+	b.do(http.MethodPost, "/auth/logout", url.Values{})
+
+	require.Equal(t, over, access.AsError(replay(secret)))
 }
 
 func TestSignInIsOnTheRecord(t *testing.T) {
