@@ -208,10 +208,10 @@ func (d *drafting) limits() {
 	if f.Extends != nil {
 		f = f.Without(d.o.Contract)
 	}
-	live, asked := f.Live[d.o.Contract], d.chosen[d.o.Contract]
-	d.limit("activePerSubject", l.ActivePerSubject, live.Subject+asked, "you have",
+	live := f.Live[d.o.Contract]
+	d.limit("activePerSubject", l.ActivePerSubject, live.Subject, "you have",
 		"Give one of yours back first (ramp grants release), or wait until one ends.")
-	d.limit("activeTotal", l.ActiveTotal, live.Total+asked, "all together have",
+	d.limit("activeTotal", l.ActiveTotal, live.Total, "all together have",
 		"Wait until one of them ends.")
 }
 
@@ -219,11 +219,16 @@ func (d *drafting) limit(name string, most, have int, who, fix string) {
 	if most <= 0 {
 		return
 	}
-	path, want, actual := "/spec/limits/"+name, fmt.Sprintf("at most %d live grants", most), fmt.Sprintf("%d with this one", have+1)
-	if have < most {
+	earlier := d.chosen[d.o.Contract]
+	path, want, actual := "/spec/limits/"+name, fmt.Sprintf("at most %d live grants", most), fmt.Sprintf("%d with this one", have+earlier+1)
+	if have+earlier < most {
 		d.note(d.rule, path, access.Pass, want, actual)
 		return
 	}
 	d.noteFix(d.rule, path, access.Fail, want, actual, fix)
-	d.fail(access.LimitReached, fmt.Sprintf("Contract %s allows %d live at once (%s), and %s %d already, counting earlier items of this request.", d.o.Contract, most, name, who, have), fix)
+	message := fmt.Sprintf("Contract %s allows %d live grants (%s), and %s %d already", d.o.Contract, most, name, who, have)
+	if earlier > 0 {
+		message += fmt.Sprintf(", with %d more in this request", earlier)
+	}
+	d.fail(access.LimitReached, message+".", fix)
 }

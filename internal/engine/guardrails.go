@@ -29,6 +29,9 @@ func (e *evaluation) guardrails() (matching []*contract.Guardrail, denials []acc
 			e.note(rule, "/spec/match", access.Pass, "everyone", "applies")
 		}
 		matching = append(matching, g)
+		if g.Spec.Require != nil {
+			e.note(rule, "/spec/require", access.Pass, e.requirements(g), "added to every offer")
+		}
 		if g.Spec.Deny == nil {
 			continue
 		}
@@ -45,6 +48,23 @@ func (e *evaluation) guardrails() (matching []*contract.Guardrail, denials []acc
 		denials = append(denials, r)
 	}
 	return matching, denials
+}
+
+// requirements says what a guardrail adds to offers.
+func (e *evaluation) requirements(g *contract.Guardrail) string {
+	var texts []string
+	r := g.Spec.Require
+	if r.MaxDuration != 0 {
+		texts = append(texts, "at most "+r.MaxDuration.String())
+	}
+	if r.Ticket {
+		texts = append(texts, "a ticket")
+	}
+	for _, s := range r.Seats {
+		seat := e.seat(s)
+		texts = append(texts, fmt.Sprintf("%d of %s", seat.Count, seat.From))
+	}
+	return strings.Join(texts, ", ")
 }
 
 // floorStage is the stage of the seats that the guardrails require and the

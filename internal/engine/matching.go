@@ -18,6 +18,20 @@ type place struct {
 
 func (p *place) missing() int { return p.want.Count - p.taken }
 
+// breadth tells seats for few from seats for many. Within a stage the narrow
+// ones are filled first, so that what is reported as missing is what more
+// people can help with.
+func breadth(s access.Seat) int {
+	n := 0
+	for _, w := range s.Who {
+		n++
+		if w.Group != "" {
+			n += 1000
+		}
+	}
+	return n
+}
+
 // fill assigns people to the seats of the stages that include admits: as many
 // as can be, each person at most once over all tracks, earlier stages before
 // later ones. It is Kuhn's algorithm from the side of the seats: a seat that
@@ -44,7 +58,9 @@ func fill(tracks []access.Track, people []access.Subject, include func(track, st
 			}
 		}
 	}
-	slices.SortStableFunc(places, func(a, b *place) int { return cmp.Compare(a.stage, b.stage) })
+	slices.SortStableFunc(places, func(a, b *place) int {
+		return cmp.Or(cmp.Compare(a.stage, b.stage), cmp.Compare(breadth(a.want), breadth(b.want)))
+	})
 
 	at := make([]*place, len(people)) // where each person sits
 	for _, p := range places {

@@ -84,10 +84,12 @@ func (d *drafting) fail(code access.ReasonCode, message, fix string) {
 func (d *drafting) approvals() {
 	var own []contract.Stage
 	if d.o.Auto = d.auto(); d.o.Auto == "" {
-		for _, s := range d.c.Spec.Approvals.Stages {
+		for i, s := range d.c.Spec.Approvals.Stages {
 			if applies(s, d.item.Role) {
 				own = append(own, s)
+				continue
 			}
+			d.note(d.rule, fmt.Sprintf("/spec/approvals/stages/%d/when", i), access.Skipped, "stage "+s.Name+" for roles "+strings.Join(s.When.Roles, ", "), d.item.Role)
 		}
 	}
 	for _, s := range own {
@@ -100,11 +102,6 @@ func (d *drafting) approvals() {
 		}
 	}
 	if floor, ok := d.floorStage(d.gs, own); ok {
-		for _, g := range d.gs {
-			if g.Spec.Require != nil && len(g.Spec.Require.Seats) > 0 {
-				d.note("Guardrail/"+g.Metadata.Name, "/spec/require/seats", access.Pass, d.seatsText(g.Spec.Require.Seats), "added to the offer of "+d.c.Metadata.Name)
-			}
-		}
 		d.o.Stages = append(d.o.Stages, floor)
 	}
 	if len(d.o.Stages) == 0 {
@@ -122,7 +119,7 @@ func (d *drafting) approvals() {
 	d.noteFix(d.rule, "/spec/approvals/stages", access.Fail,
 		fmt.Sprintf("stage %s: %d of %s, other than the requester", stage, p.want.Count, p.want.From), fmt.Sprintf("%d can be found", p.taken), fix)
 	d.fail(access.UnsatisfiableQuorum,
-		fmt.Sprintf("Nobody could approve this: stage %s of contract %s wants %d of %s, and besides you %d can be found who fills no other seat.", stage, d.c.Metadata.Name, p.want.Count, p.want.From, p.taken), fix)
+		fmt.Sprintf("This could never be approved: stage %s of contract %s wants %d of %s, and without you and those whom other seats need there are %d.", stage, d.c.Metadata.Name, p.want.Count, p.want.From, p.taken), fix)
 }
 
 // auto gives the first auto rule that holds, by name.
@@ -157,13 +154,4 @@ func (d *drafting) auto() string {
 		}
 	}
 	return ""
-}
-
-func (d *drafting) seatsText(list []contract.Seat) string {
-	texts := make([]string, len(list))
-	for i, s := range list {
-		seat := d.seat(s)
-		texts[i] = fmt.Sprintf("%d of %s", seat.Count, seat.From)
-	}
-	return strings.Join(texts, ", ")
 }

@@ -70,6 +70,9 @@ func Count(d access.Decision, requester access.PrincipalID, votes []access.Vote,
 		}
 	}
 	for t, track := range d.Approvals {
+		slices.SortFunc(tally.Tracks[t].Seats, func(a, b SeatTally) int {
+			return cmp.Or(cmp.Compare(a.Stage, b.Stage), cmp.Compare(a.Seat, b.Seat))
+		})
 		if tally.Tracks[t].Denies >= max(1, track.DeniesNeeded) {
 			tally.State = Denied
 		}
