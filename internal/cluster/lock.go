@@ -22,7 +22,12 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits
 		return nil, errors.Join(fmt.Errorf("another process is starting a database in %s: wait for it, or name another directory", dir), f.Close())
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		// Not by closing alone: a child that is just being started holds a
+		// copy of the file, and the lock with it, until it runs its program.
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:gosec // a file descriptor fits
+		_ = f.Close()
+	}, nil
 }
 
 // clearStale looks at the pid file of an earlier server. One that runs is an
