@@ -118,7 +118,7 @@ func mayRelease(g access.Grant, who access.Caller) error {
 func mayRevoke(g access.Grant, who access.Caller, named bool) (access.EndReason, error) {
 	switch {
 	case g.Holder == who.ID:
-		return access.EndByRequester, over(g)
+		return "", &access.Error{Code: access.Forbidden, Message: "This grant is your own: release it."}
 	case named:
 		return access.EndByApprover, over(g)
 	case who.Has(access.Operator), who.Has(access.ContractAdmin):

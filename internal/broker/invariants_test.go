@@ -18,7 +18,7 @@ var violations = map[string]string{
 		where not exists (
 		  select from core.grant_entitlement ge join core.grant g on g.id = ge.grant_id
 		  where ge.entitlement_id = o.entitlement_id and g.started_at <= o.started_at
-		    and (g.ended_at is null or g.ended_at >= o.started_at or g.end_reason = 'attested'))`,
+		    and (g.ended_at is null or g.ended_at >= o.started_at or o.kind = 'remove'))`, // of what a zombie may have made
 	"I2: a grant beyond its total or without an end": `
 		select g.id from core.grant g
 		where not isfinite(g.expires_at) or g.expires_at > g.started_at + make_interval(secs => g.max_total_seconds)
