@@ -89,7 +89,7 @@ func New(cfg Config) *Broker {
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
-	b.metrics = newMetrics(cfg.Metrics, b.store)
+	b.metrics = newMetrics(cfg.Metrics, b.store, b.connectors.Names())
 	return b
 }
 

@@ -1,8 +1,6 @@
 package broker
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -11,12 +9,9 @@ import (
 
 // loopMetrics is what the loops measure.
 type loopMetrics struct {
-	grants         *prometheus.GaugeVec     // state, contract, connector, class
 	grantsIssued   *prometheus.CounterVec   // contract, class
 	grantRequested *prometheus.HistogramVec // contract, class
 	grantsEnded    *prometheus.CounterVec   // contract, cause, used
-	overdue        *prometheus.GaugeVec     // connector
-	oldestOverdue  *prometheus.GaugeVec     // connector
 	overstay       *prometheus.HistogramVec // connector, cause
 	revokes        *prometheus.CounterVec   // connector, outcome
 	provision      *prometheus.HistogramVec // connector, outcome
@@ -24,12 +19,8 @@ type loopMetrics struct {
 	reaperPass     prometheus.Histogram
 }
 
-func newLoopMetrics(reg prometheus.Registerer) *loopMetrics {
+func newLoopMetrics(reg prometheus.Registerer, db *store.Store, connectors []string) *loopMetrics {
 	m := &loopMetrics{
-		grants: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rampkeeper_grants",
-			Help: "Live grants in the database. Every replica shows the same.",
-		}, []string{"state", "contract", "connector", "class"}),
 		grantsIssued: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rampkeeper_grants_issued_total",
 			Help: "Grants that were started, whether or not their access could be made.",
@@ -43,14 +34,6 @@ func newLoopMetrics(reg prometheus.Registerer) *loopMetrics {
 			Name: "rampkeeper_grants_ended_total",
 			Help: "Grants whose access was verified gone, by why they ended and whether their credentials were ever taken.",
 		}, []string{"contract", "cause", "used"}),
-		overdue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rampkeeper_grants_overdue",
-			Help: "Grants whose end has passed and whose access may still exist. Every replica shows the same.",
-		}, []string{"connector"}),
-		oldestOverdue: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Name: "rampkeeper_grants_overdue_oldest_seconds",
-			Help: "How long ago the longest overdue grant should have ended.",
-		}, []string{"connector"}),
 		overstay: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "rampkeeper_overstay_seconds",
 			Help:    "From the end of a grant being due to its access being verified gone.",
@@ -75,22 +58,16 @@ func newLoopMetrics(reg prometheus.Registerer) *loopMetrics {
 			Buckets: []float64{0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30},
 		}),
 	}
-	if reg != nil {
-		reg.MustRegister(m.grants, m.grantsIssued, m.grantRequested, m.grantsEnded, m.overdue, m.oldestOverdue,
-			m.overstay, m.revokes, m.provision, m.reaperSuccess, m.reaperPass)
-	}
-	return m
-}
-
-// prepare makes the series of the connectors, so that the first failure is an
-// increase and not the start of a series.
-func (m *loopMetrics) prepare(connectors []string) {
+	// The first failure is then an increase, and not the start of a series.
 	for _, c := range connectors {
 		m.revokes.WithLabelValues(c, "ok").Add(0)
 		m.revokes.WithLabelValues(c, "error").Add(0)
-		m.overdue.WithLabelValues(c).Set(0)
-		m.oldestOverdue.WithLabelValues(c).Set(0)
 	}
+	if reg != nil {
+		reg.MustRegister(m.grantsIssued, m.grantRequested, m.grantsEnded, m.overstay, m.revokes, m.provision,
+			m.reaperSuccess, m.reaperPass, grantCollector{db, connectors})
+	}
+	return m
 }
 
 func classOf(d access.Decision) string {
@@ -150,27 +127,4 @@ func (m *loopMetrics) operation(j job, r result) {
 func (m *loopMetrics) reaping() (done func()) {
 	timer := prometheus.NewTimer(m.reaperPass)
 	return func() { timer.ObserveDuration() }
-}
-
-// counted shows what is in the database.
-func (m *loopMetrics) counted(counts []store.GrantCount, now time.Time) {
-	m.grants.Reset()
-	m.overdue.Reset()
-	m.oldestOverdue.Reset()
-	overdue, oldest := map[string]int{}, map[string]time.Time{}
-	for _, c := range counts {
-		m.grants.WithLabelValues(string(c.State), c.Contract, c.Connector, c.Class).Set(float64(c.Count))
-		overdue[c.Connector] += c.Overdue
-		if t := oldest[c.Connector]; !c.OldestOverdue.IsZero() && (t.IsZero() || c.OldestOverdue.Before(t)) {
-			oldest[c.Connector] = c.OldestOverdue
-		}
-	}
-	for connector, n := range overdue {
-		m.overdue.WithLabelValues(connector).Set(float64(n))
-		age := 0.0
-		if t := oldest[connector]; !t.IsZero() {
-			age = now.Sub(t).Seconds()
-		}
-		m.oldestOverdue.WithLabelValues(connector).Set(age)
-	}
 }

@@ -19,7 +19,6 @@ import (
 // them; it is a hint and may be nil. What the loops rely on is the clock of
 // the database, at the latest every Poll.
 func (b *Broker) Run(ctx context.Context, wake <-chan string) error {
-	b.metrics.prepare(b.connectors.Names())
 	reaper := newLoop(b, "reaper", false)
 	provisioner := newLoop(b, "provisioner", true)
 	reaper.steps = []step{b.expireGrants, reaper.sweepSettled, reaper.claimAll}

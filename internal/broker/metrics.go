@@ -17,9 +17,9 @@ type metrics struct {
 	*loopMetrics
 }
 
-func newMetrics(reg prometheus.Registerer, db *store.Store) *metrics {
+func newMetrics(reg prometheus.Registerer, db *store.Store, connectors []string) *metrics {
 	m := &metrics{
-		loopMetrics: newLoopMetrics(reg),
+		loopMetrics: newLoopMetrics(reg, db, connectors),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rampkeeper_decisions_total",
 			Help: "Requests decided, by the contract that governed and how they came out.",

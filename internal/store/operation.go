@@ -17,8 +17,8 @@ type Slots struct {
 }
 
 const claimEntitlements = `
-select c.*,
-  coalesce((select o.kind from core.operation o where o.entitlement_id = c.id and o.kind <> 'credential' order by o.fence desc limit 1), '')
+select ` + entitlementColumns + `,
+  coalesce((select o.kind from core.operation o where o.entitlement_id = e.id and o.kind <> 'credential' order by o.fence desc limit 1), '')
 from unnest(@connectors::text[], @free::int[]) as s (connector, free)
 cross join lateral (
   select ` + entitlementColumns + `
@@ -32,7 +32,7 @@ cross join lateral (
   order by e.next_at
   limit s.free
   for update of e skip locked
-) c`
+) e`
 
 // Claim is an entitlement that is due, held until the transaction ends.
 type Claim struct {
