@@ -114,7 +114,6 @@ CREATE TABLE IF NOT EXISTS rampkeeper_target.held (
 	granted_at timestamptz NOT NULL,
 	removing boolean NOT NULL DEFAULT false, -- revoked; sessions are being ended
 	cut_before timestamptz,                  -- sessions that began by then must end
-	shared_with oid[] NOT NULL DEFAULT '{}', -- to whom the person had lent the login
 	PRIMARY KEY (login, role)
 );
 -- One row for each login: its lock puts work on a login in order. An advisory
@@ -197,6 +196,16 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	WHERE m.member = p_login AND r.rolname NOT IN ('rampkeeper_login', 'rampkeeper_adopted')
 		AND (m.grantor = (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor')
 			OR EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = p_login AND h.role_oid = m.roleid AND NOT h.removing))
+$$;
+
+-- Who else can act as the login, other than by the owner's ADMIN OPTION.
+CREATE OR REPLACE FUNCTION rampkeeper_target.members_of(p_login oid) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT string_agg(DISTINCT quote_ident(r.rolname), ', ')
+	FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+	WHERE m.roleid = p_login AND r.rolname <> 'rampkeeper_grantor'
+		-- options that a membership has since 16; before, it has both
+		AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true)
 $$;
 
 -- Why the role must not be handed out; null when it may be.
@@ -342,10 +351,7 @@ BEGIN
 			WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = login.oid AND d.deptype = 'o') THEN
 		PERFORM rampkeeper_target.refuse('RKP01', format('login %I owns objects: it looks like a service''s, whose sessions must not be ended', p_login));
 	END IF;
-	SELECT string_agg(quote_ident(r.rolname), ', ') INTO why
-		FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-		WHERE m.roleid = login.oid AND r.rolname <> 'rampkeeper_grantor'
-			AND coalesce((to_jsonb(m) ->> 'inherit_option')::boolean OR (to_jsonb(m) ->> 'set_option')::boolean, true);
+	why := rampkeeper_target.members_of(login.oid);
 	IF why IS NOT NULL THEN
 		PERFORM rampkeeper_target.refuse('RKP01', format('what login %I gets would reach others, who are members of it: %s', p_login, why));
 	END IF;
@@ -378,8 +384,6 @@ DECLARE
 	held rampkeeper_target.held%ROWTYPE;
 	v_login oid;
 	v_role oid;
-	lent oid[] := '{}';
-	friend record;
 BEGIN
 	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
 	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
@@ -390,17 +394,11 @@ BEGIN
 	IF was_present THEN
 		EXECUTE format('REVOKE %I FROM %I', (SELECT rolname FROM pg_roles WHERE oid = v_role), (SELECT rolname FROM pg_roles WHERE oid = v_login));
 	END IF;
-	-- On 15 a person can lend the login to others: GRANT alice TO bob.
-	FOR friend IN SELECT r.oid, r.rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-			WHERE m.roleid = v_login AND m.grantor = v_login LOOP
-		lent := lent || friend.oid;
-		EXECUTE format('REVOKE %I FROM %I', (SELECT rolname FROM pg_roles WHERE oid = v_login), friend.rolname);
-	END LOOP;
 	IF held.login IS NOT NULL OR was_present THEN
-		INSERT INTO rampkeeper_target.held AS h (login, role, login_oid, role_oid, until, granted_at, removing, shared_with)
-			VALUES (p_login, p_role, v_login, v_role, clock_timestamp(), clock_timestamp(), true, lent)
+		INSERT INTO rampkeeper_target.held AS h (login, role, login_oid, role_oid, until, granted_at, removing)
+			VALUES (p_login, p_role, v_login, v_role, clock_timestamp(), clock_timestamp(), true)
 			ON CONFLICT ON CONSTRAINT held_pkey DO UPDATE
-			SET removing = true, cut_before = CASE WHEN was_present THEN NULL ELSE h.cut_before END, shared_with = h.shared_with || excluded.shared_with;
+			SET removing = true, cut_before = CASE WHEN was_present THEN NULL ELSE h.cut_before END;
 	END IF;
 	PERFORM rampkeeper_target.check_time(p_deadline);
 END
@@ -410,7 +408,7 @@ $$;
 -- turns a login off that holds nothing any more. Gives the sessions it met;
 -- none left means that the removal is done.
 CREATE OR REPLACE FUNCTION rampkeeper_target.cut(p_login text, p_role text, p_deadline timestamptz,
-	OUT pids int[], OUT shared_with text[], OUT done boolean)
+	OUT pids int[], OUT done boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
@@ -422,7 +420,7 @@ DECLARE
 BEGIN
 	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
 	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
-	pids := '{}'; shared_with := '{}'; done := true;
+	pids := '{}'; done := true;
 	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
 	SELECT * INTO login FROM pg_roles WHERE oid = held.login_oid OR held.login_oid IS NULL AND rolname::text = p_login;
 	IF login.oid IS NULL THEN
@@ -439,9 +437,7 @@ BEGIN
 	END IF;
 
 	SELECT coalesce(array_agg(a.pid), '{}') INTO pids FROM pg_stat_activity a
-		WHERE a.usesysid = login.oid AND (a.backend_start <= held.cut_before OR turn_off)
-			OR a.usesysid = ANY (held.shared_with) AND a.backend_start <= held.cut_before;
-	SELECT coalesce(array_agg(r.rolname::text), '{}') INTO shared_with FROM pg_roles r WHERE r.oid = ANY (held.shared_with);
+		WHERE a.usesysid = login.oid AND (a.backend_start <= held.cut_before OR turn_off);
 	IF kind = 'foreign' AND cardinality(pids) > 0 THEN
 		PERFORM rampkeeper_target.refuse('RKR01', format('login %I has lost its mark, so its %s sessions cannot be ended; give it back: GRANT rampkeeper_login (or rampkeeper_adopted) TO %I', p_login, cardinality(pids), p_login));
 	END IF;
@@ -580,6 +576,8 @@ BEGIN
 		SELECT format('effective_access_remains: and on %s more tables', count(*) - 10) FROM found HAVING count(*) > 10;
 	END IF;
 
+	RETURN QUERY SELECT format('shared_login: others can act as %I, and their sessions are not ended: %s', p_login, x.others)
+		FROM rampkeeper_target.members_of(v_login) AS x(others) WHERE x.others IS NOT NULL;
 	RETURN QUERY SELECT format('owns_objects: %I owns %s objects in database %s%s', p_login, count(*), coalesce(quote_ident(max(d.datname)), '(shared)'),
 			CASE WHEN max(d.datname) = current_database()
 				THEN ': ' || (array_agg(pg_describe_object(s.classid, s.objid, s.objsubid)))[1] || CASE WHEN count(*) > 1 THEN ' and others' ELSE '' END ELSE '' END)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +16,7 @@ import (
 const (
 	ensureQuery  = `SELECT rampkeeper_target.ensure(@login, @role, @until, @create, @deadline)`
 	removeQuery  = `SELECT rampkeeper_target.remove(@login, @role, @deadline)`
-	cutQuery     = `SELECT pids, shared_with, done FROM rampkeeper_target.cut(@login, @role, @deadline)`
+	cutQuery     = `SELECT pids, done FROM rampkeeper_target.cut(@login, @role, @deadline)`
 	settleQuery  = `SELECT rampkeeper_target.settle(@login, @role, @deadline)`
 	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions FROM rampkeeper_target.status(@login, @role)`
 	remainsQuery = `SELECT f FROM rampkeeper_target.remains(@login, @role) AS f`
@@ -108,25 +107,22 @@ func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connec
 	if err := s.QueryRow(ctx, removeQuery, s.args(e)).Scan(&present); err != nil {
 		return connector.Observation{}, c.explain("Revoking the role", err)
 	}
-	cut, err := c.cut(ctx, s, e)
+	ended, err := c.cut(ctx, s, e)
 	if err != nil {
-		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, err
+		return connector.Observation{Present: true, SessionsEnded: len(ended)}, err
 	}
 	if _, err := s.Exec(ctx, settleQuery, s.args(e)); err != nil {
-		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, c.explain("Verifying the removal", err)
+		return connector.Observation{Present: true, SessionsEnded: len(ended)}, c.explain("Verifying the removal", err)
 	}
 	st, err := c.status(ctx, s, e)
 	if err != nil {
-		return connector.Observation{Present: true, SessionsEnded: len(cut.pids)}, err
+		return connector.Observation{Present: true, SessionsEnded: len(ended)}, err
 	}
 
 	o := c.observation(st)
-	o.SessionsEnded = len(cut.pids)
+	o.SessionsEnded = len(ended)
 	if !present {
 		o.Findings = append(o.Findings, "already_absent: the role had been revoked before")
-	}
-	if len(cut.sharedWith) > 0 {
-		o.Findings = append(o.Findings, fmt.Sprintf("shared_login: %s had been lent to %s; that was taken back and their sessions were ended", e.Account, strings.Join(cut.sharedWith, ", ")))
 	}
 	o.Findings = append(o.Findings, c.remains(ctx, s, e)...)
 	switch {
@@ -139,25 +135,20 @@ func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connec
 	return o, nil
 }
 
-type cutResult struct {
-	pids       []int32 // of the sessions met
-	sharedWith []string
-}
-
 // pause is how long a session gets to die before the next look.
 const pause = 25 * time.Millisecond
 
 // cut ends sessions until two looks in a row find none. The second look is
 // for a session that was logging in during the first: it shows up only when
-// it has finished.
-func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey) (cutResult, error) {
-	var all cutResult
+// it has finished. It gives the processes of the sessions it met.
+func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey) ([]int32, error) {
+	var all []int32
 	for clean := 0; clean < 2; {
 		var (
 			pids []int32
 			done bool
 		)
-		err := s.QueryRow(ctx, cutQuery, s.args(e)).Scan(&pids, &all.sharedWith, &done)
+		err := s.QueryRow(ctx, cutQuery, s.args(e)).Scan(&pids, &done)
 		code := codeOf(err)
 		switch {
 		case code == lockBusy || code == tupleHit: // its sessions were ended all the same
@@ -169,8 +160,8 @@ func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey)
 		default:
 			clean = 0
 			for _, pid := range pids {
-				if !slices.Contains(all.pids, pid) {
-					all.pids = append(all.pids, pid)
+				if !slices.Contains(all, pid) {
+					all = append(all, pid)
 				}
 			}
 		}
@@ -178,7 +169,7 @@ func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey)
 			break
 		}
 		if remaining(ctx) < 10*pause {
-			return all, refused(temporary, fmt.Sprintf("%s: %d sessions of login %q were told to end and some have not yet.", c.cfg.Name, len(all.pids), e.Account))
+			return all, refused(temporary, fmt.Sprintf("%s: %d sessions of login %q were told to end and some have not yet.", c.cfg.Name, len(all), e.Account))
 		}
 		select {
 		case <-time.After(pause):
