@@ -102,3 +102,26 @@ func unreachable(err error) error {
 	}
 	return fmt.Errorf("the broker cannot be reached: %w", err)
 }
+
+// watch waits for the next version of an object: get is called with the tag of
+// the last one and asks the server to wait. It answers the tag and the object,
+// or no object when nothing has changed.
+func watch[T any](get func(tag *string) (*http.Response, error), tag string) (string, *T, error) {
+	var known *string
+	if tag != "" {
+		known = &tag
+	}
+	resp, err := get(known)
+	if err != nil {
+		return tag, nil, unreachable(err)
+	}
+	if resp.StatusCode == http.StatusNotModified {
+		_ = resp.Body.Close()
+		return tag, nil, nil
+	}
+	v, err := decode[T](resp, nil)
+	if err != nil {
+		return tag, nil, err
+	}
+	return resp.Header.Get("ETag"), &v, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -194,18 +195,19 @@ func (a *app) awaitEnd(ctx context.Context, c *client.Client, g client.Grant) (c
 	if g.State == access.Revoking {
 		a.say("Removing %s on %s and reading it back; Ctrl-C stops only the waiting.", g.Role, g.Resource)
 	}
+	tag := ""
 	for g.State == access.Revoking || g.State == access.Provisioning || g.State == access.Active {
-		tag, wait := fmt.Sprintf("%q", fmt.Sprint(g.Version)), "wait=20"
-		resp, err := c.GetGrant(ctx, g.ID, &client.GetGrantParams{IfNoneMatch: &tag, Prefer: &wait})
+		next, changed, err := watch[client.Grant](func(tag *string) (*http.Response, error) {
+			return c.GetGrant(ctx, g.ID, &client.GetGrantParams{IfNoneMatch: tag, Prefer: new("wait=20")})
+		}, tag)
 		if ctx.Err() != nil {
 			return g, &exitError{code: exitPending, err: fmt.Errorf("stopped waiting; the removal goes on: ramp grants show %s", g.ID)}
 		}
-		if err == nil && resp.StatusCode == 304 {
-			_ = resp.Body.Close()
-			continue
-		}
-		if g, err = decode[client.Grant](resp, err); err != nil {
+		if err != nil {
 			return g, err
+		}
+		if tag = next; changed != nil {
+			g = *changed
 		}
 	}
 	return g, nil

@@ -143,7 +143,7 @@ func reasonFlag(ask client.Ask) string {
 
 // follow waits until the request is decided and its grants are there.
 func (a *app) follow(ctx context.Context, c *client.Client, req client.Request) error {
-	said := ""
+	said, tag := "", ""
 	for {
 		if now := progressOf(req); now != said {
 			a.say("%s", now)
@@ -152,7 +152,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, req client.Request) 
 		if settled(req) {
 			break
 		}
-		next, err := a.awaitRequest(ctx, c, req)
+		next, changed, err := watch[client.Request](func(tag *string) (*http.Response, error) {
+			return c.GetRequest(ctx, req.ID, &client.GetRequestParams{IfNoneMatch: tag, Prefer: new("wait=20")})
+		}, tag)
 		if ctx.Err() != nil {
 			a.say("\nStopped waiting; request #%d stays open.\n  go on:     ramp requests watch %d\n  take back: ramp requests withdraw %d", req.Number, req.Number, req.Number)
 			return &exitError{code: exitPending}
@@ -160,7 +162,9 @@ func (a *app) follow(ctx context.Context, c *client.Client, req client.Request) 
 		if err != nil {
 			return err
 		}
-		req = next
+		if tag = next; changed != nil {
+			req = *changed
+		}
 	}
 	if req.State != access.Approved {
 		if err := a.printRequests([]client.Request{req}, req); err != nil {
@@ -174,26 +178,6 @@ func (a *app) follow(ctx context.Context, c *client.Client, req client.Request) 
 		}
 	}
 	return a.printGrants(req.Grants, req.Grants)
-}
-
-// awaitRequest long-polls for the next version of the request or a change of
-// its grants.
-func (a *app) awaitRequest(ctx context.Context, c *client.Client, req client.Request) (client.Request, error) {
-	if req.State == access.Pending {
-		tag, wait := fmt.Sprintf("%q", fmt.Sprint(req.Version)), "wait=20"
-		resp, err := c.GetRequest(ctx, req.ID, &client.GetRequestParams{IfNoneMatch: &tag, Prefer: &wait})
-		if err == nil && resp.StatusCode == http.StatusNotModified {
-			_ = resp.Body.Close()
-			return req, nil
-		}
-		return decode[client.Request](resp, err)
-	}
-	select {
-	case <-ctx.Done():
-		return req, ctx.Err()
-	case <-time.After(300 * time.Millisecond):
-	}
-	return decode[client.Request](c.GetRequest(ctx, req.ID, &client.GetRequestParams{}))
 }
 
 // settled says whether there is nothing left to wait for.
