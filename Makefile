@@ -33,7 +33,8 @@ walk: bin/rampkeeper ## Watch the main job play itself on real parts, in under a
 
 .PHONY: test
 test: test/setup build ## Install what the tests need and run them all
-	@go run ./tools/withpostgres go test -timeout 20m $(if $(RACE),-race) ./...
+	@RAMPKEEPER_TEST_PG_BINS=$$(tools/postgres-matrix/install.sh --print) \
+		go run ./tools/withpostgres go test -timeout 20m $(if $(RACE),-race) ./...
 
 .PHONY: test/setup
 test/setup:

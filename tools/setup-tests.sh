@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what tests need besides Go and PostgreSQL: an OpenID provider that
-# runs on Node. Does nothing when it is here already.
+# Installs what tests need besides Go and the distribution's PostgreSQL: an
+# OpenID provider that runs on Node, and more versions of PostgreSQL. Does
+# nothing when they are here already.
 set -euo pipefail
 cd "$(dirname "$0")/oidc-provider"
 
@@ -13,3 +14,4 @@ if ! cmp -s package-lock.json node_modules/.installed; then
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	cp package-lock.json node_modules/.installed
 fi
+../postgres-matrix/install.sh

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/connector"
+	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
 // ConnectorView is a configured target, without its address or secrets.
@@ -16,17 +17,31 @@ type ConnectorView struct {
 	ExpiryClass access.ExpiryClass
 	// Residual is the worst overstay past an end if the broker is down.
 	Residual access.Seconds
+	// LastSuccess is when a grant or removal last succeeded there; zero for
+	// never.
+	LastSuccess time.Time
 }
 
+// testWithin bounds one preflight, which is many calls of the target.
+const testWithin = time.Minute
+
 // Connectors lists the targets, for those who look after them or audit them.
-func (b *Broker) Connectors(_ context.Context, who access.Caller) ([]ConnectorView, error) {
+func (b *Broker) Connectors(ctx context.Context, who access.Caller) ([]ConnectorView, error) {
 	if !who.Has(access.Auditor) && !who.Has(access.ContractAdmin) && !who.Has(access.Operator) {
-		return nil, &access.Error{Code: access.Forbidden, Message: "Connectors are shown to auditors, contract admins and operators."}
+		return nil, b.refused(ctx, who, "connectors.list", "", &access.Error{Code: access.Forbidden, Message: "Connectors are shown to auditors, contract admins and operators."})
+	}
+	var last map[string]time.Time
+	err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		last, err = tx.LastSuccesses(ctx, b.connectors.Names())
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing connectors: %w", err)
 	}
 	views := []ConnectorView{}
 	for _, name := range b.connectors.Names() {
 		entry, _ := b.connectors.Get(name)
-		view := ConnectorView{Name: name, Type: entry.Type, ExpiryClass: access.ExpiryReaper}
+		view := ConnectorView{Name: name, Type: entry.Type, ExpiryClass: access.ExpiryReaper, LastSuccess: last[name]}
 		if e, ok := entry.Connector.(connector.Expirer); ok {
 			class, residual := e.Expiry()
 			view.ExpiryClass, view.Residual = class, access.Seconds(residual/time.Second)
@@ -40,7 +55,7 @@ func (b *Broker) Connectors(_ context.Context, who access.Caller) ([]ConnectorVi
 // what must be refused.
 func (b *Broker) TestConnector(ctx context.Context, who access.Caller, name string) ([]connector.Check, error) {
 	if !who.Has(access.ContractAdmin) && !who.Has(access.Operator) {
-		return nil, &access.Error{Code: access.Forbidden, Message: "Connectors are tested by contract admins and operators."}
+		return nil, b.refused(ctx, who, "connectors.test", name, &access.Error{Code: access.Forbidden, Message: "Connectors are tested by contract admins and operators."})
 	}
 	entry, ok := b.connectors.Get(name)
 	if !ok {
@@ -50,6 +65,8 @@ func (b *Broker) TestConnector(ctx context.Context, who access.Caller, name stri
 	if !ok {
 		return []connector.Check{{Name: "preflight", OK: true, Detail: "this type of connector has nothing to test"}}, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, testWithin)
+	defer cancel()
 	checks, err := p.Preflight(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("testing connector %s: %w", name, err)
