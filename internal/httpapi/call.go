@@ -13,8 +13,8 @@ type call struct {
 	request   *http.Request
 	requestID string
 	caller    access.Caller
-	bodyHash  access.Digest // of what was asked, for the idempotency key
-	err       error         // behind an internal problem, for the log only
+	bodyHash  access.Digest       // of what was asked, for the idempotency key
+	err       error               // behind an internal problem, for the log only
 	writer    http.ResponseWriter // of the answer, for its deadline
 	wrote     bool                // the status line is out
 }

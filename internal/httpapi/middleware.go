@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -155,7 +154,7 @@ func (s *Server) deadline(next http.Handler) http.Handler {
 
 // waits says whether the request is a stream or a long poll.
 func waits(r *http.Request) bool {
-	return strings.HasSuffix(r.URL.Path, base+"/events") || waitOf(r.Header.Get("Prefer")) > 0
+	return r.Method == http.MethodGet && (r.URL.Path == base+"/events" || waitOf(r.Header.Get("Prefer")) > 0)
 }
 
 // authenticate finds out who is calling.

@@ -36,10 +36,10 @@ type Config struct {
 	TrustedProxies []string
 	Discovery      Discovery
 	Version        Version
-	// RatePerMinute is how many calls one caller may make (default 1200).
+	// RatePerMinute is how many calls one caller may make (default 3000).
 	RatePerMinute int
 	// AnonymousRatePerMinute is how many calls one address may make before
-	// anybody is known (default 6000).
+	// anybody is known (default 30000).
 	AnonymousRatePerMinute int
 	// MaxInFlight is how many calls are worked on at once (default 256).
 	MaxInFlight int
@@ -70,8 +70,6 @@ type Server struct {
 	metrics  *metrics
 	slots    chan struct{}
 	callers  *httprate.RateLimiter
-	// validator holds requests against the specification.
-	validator func(http.Handler) http.Handler
 	draining atomic.Bool
 }
 
@@ -90,9 +88,6 @@ func NewServer(cfg Config) (*Server, error) {
 		slots:   make(chan struct{}, cfg.MaxInFlight),
 	}
 	s.callers = s.limitCallers()
-	if s.validator, err = s.newValidator(); err != nil {
-		return nil, err
-	}
 	if s.handler, err = s.routes(); err != nil {
 		return nil, err
 	}
@@ -107,8 +102,8 @@ func (c *Config) defaults() {
 		field *int
 		value int
 	}{
-		{&c.RatePerMinute, 1200},
-		{&c.AnonymousRatePerMinute, 6000},
+		{&c.RatePerMinute, 3000},
+		{&c.AnonymousRatePerMinute, 30000},
 		{&c.MaxInFlight, 256},
 		{&c.MaxWatchers, 1000},
 		{&c.MaxWatchersEach, 20},
@@ -171,13 +166,13 @@ func (s *Server) routes() (http.Handler, error) {
 		ErrorHandlerFunc: s.undecodable,
 		// The last of these runs first.
 		Middlewares: []api.MiddlewareFunc{
-			s.validator,     // against the specification
-			s.strictBody,     // one JSON document, said once and plainly
-			s.strictQuery,    // only parameters that exist
-			s.contentType,    // 415
-			s.perCaller,      // 429
-			s.authenticate,   // 401
-			s.inFlight,       // 503 when overloaded
+			s.validate,     // against the specification
+			s.strictBody,   // one JSON document, said once and plainly
+			s.strictQuery,  // only parameters that exist
+			s.contentType,  // 415
+			s.perCaller,    // 429
+			s.authenticate, // 401
+			s.inFlight,     // 503 when overloaded
 			s.deadline,     // an answer in time, or none
 		},
 	})

@@ -9,8 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rampkeeper/rampkeeper/api"
 )
@@ -26,38 +29,15 @@ type spec struct {
 type operation struct {
 	id           string
 	query        []string
+	parameters   []parameter
 	bodyTypes    []string
 	bodyRequired bool
+	body         *jsonschema.Schema // of JSON; nil where none is taken
 }
 
+// loadSpec reads the specification and compiles every schema of a request
+// once. Schemas are compiled in place, so that what they refer to is found.
 func loadSpec() (*spec, error) {
-	doc, err := readSpec()
-	if err != nil {
-		return nil, err
-	}
-	sp := &spec{doc: doc, operations: map[string]*operation{}}
-	if sp.json, err = published(doc); err != nil {
-		return nil, err
-	}
-	for path, item := range doc.Paths.Map() {
-		for method, op := range item.Operations() {
-			o := &operation{id: op.OperationID, query: []string{}}
-			for _, p := range slices.Concat(item.Parameters, op.Parameters) {
-				if p.Value.In == openapi3.ParameterInQuery {
-					o.query = append(o.query, p.Value.Name)
-				}
-			}
-			if op.RequestBody != nil {
-				o.bodyTypes = slices.Sorted(maps.Keys(op.RequestBody.Value.Content))
-				o.bodyRequired = op.RequestBody.Value.Required
-			}
-			sp.operations[method+" "+path] = o
-		}
-	}
-	return sp, nil
-}
-
-func readSpec() (*openapi3.T, error) {
 	doc, err := openapi3.NewLoader().LoadFromData(api.YAML)
 	if err != nil {
 		return nil, fmt.Errorf("reading openapi.yaml: %w", err)
@@ -65,7 +45,73 @@ func readSpec() (*openapi3.T, error) {
 	if err := doc.Validate(context.Background()); err != nil {
 		return nil, fmt.Errorf("checking openapi.yaml: %w", err)
 	}
-	return doc, nil
+	sp := &spec{doc: doc, operations: map[string]*operation{}}
+	if sp.json, err = published(doc); err != nil {
+		return nil, err
+	}
+	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(sp.json))
+	if err != nil {
+		return nil, fmt.Errorf("reading the specification back: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	c.DefaultDraft(jsonschema.Draft2020)
+	c.AssertFormat()
+	if err := c.AddResource(specURL, tree); err != nil {
+		return nil, fmt.Errorf("compiling the specification: %w", err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if sp.operations[method+" "+path], err = readOperation(c, item, path, method, op); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sp, nil
+}
+
+// specURL names the specification while it is compiled; nothing is fetched.
+const specURL = "https://rampkeeper.invalid/openapi.json"
+
+func readOperation(c *jsonschema.Compiler, item *openapi3.PathItem, path, method string, op *openapi3.Operation) (*operation, error) {
+	o := &operation{id: op.OperationID, query: []string{}}
+	at := "#/paths/" + escapePointer(path)
+	for _, group := range []struct {
+		at   string
+		list openapi3.Parameters
+	}{{at, item.Parameters}, {at + "/" + strings.ToLower(method), op.Parameters}} {
+		for i, ref := range group.list {
+			place := ref.Ref
+			if place == "" {
+				place = group.at + "/parameters/" + strconv.Itoa(i)
+			}
+			schema, err := c.Compile(specURL + place + "/schema")
+			if err != nil {
+				return nil, fmt.Errorf("compiling parameter %s of %s: %w", ref.Value.Name, op.OperationID, err)
+			}
+			p := parameter{name: ref.Value.Name, in: ref.Value.In, required: ref.Value.Required, schema: schema, kind: openapi3.TypeString}
+			if types := ref.Value.Schema.Value.Type.Slice(); len(types) == 1 {
+				p.kind = types[0]
+			}
+			o.parameters = append(o.parameters, p)
+			if p.in == openapi3.ParameterInQuery {
+				o.query = append(o.query, p.name)
+			}
+		}
+	}
+	if op.RequestBody == nil {
+		return o, nil
+	}
+	o.bodyTypes = slices.Sorted(maps.Keys(op.RequestBody.Value.Content))
+	o.bodyRequired = op.RequestBody.Value.Required
+	place := op.RequestBody.Ref
+	if place == "" {
+		place = at + "/" + strings.ToLower(method) + "/requestBody"
+	}
+	var err error
+	if o.body, err = c.Compile(specURL + place + "/content/application~1json/schema"); err != nil {
+		return nil, fmt.Errorf("compiling the body of %s: %w", op.OperationID, err)
+	}
+	return o, nil
 }
 
 // published is the specification as JSON, without what only our generator
@@ -87,7 +133,7 @@ func published(doc *openapi3.T) ([]byte, error) {
 func withoutGo(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		maps.DeleteFunc(v, func(k string, _ any) bool { return len(k) > 5 && k[:5] == "x-go-" })
+		maps.DeleteFunc(v, func(k string, _ any) bool { return strings.HasPrefix(k, "x-go-") })
 		for k := range v {
 			v[k] = withoutGo(v[k])
 		}

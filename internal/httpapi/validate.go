@@ -1,86 +1,144 @@
 package httpapi
 
 import (
-	"context"
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
-	"github.com/getkin/kin-openapi/openapi3filter"
-	nethttpmiddleware "github.com/oapi-codegen/nethttp-middleware"
+	"github.com/go-chi/chi/v5"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rampkeeper/rampkeeper/api"
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
-// newValidator builds the middleware that holds requests against the
-// specification and answers all faults at once.
-func (s *Server) newValidator() (func(http.Handler) http.Handler, error) {
-	doc, err := readSpec() // its own: the middleware changes it
+// validate holds a request against the specification and answers all faults
+// at once.
+func (s *Server) validate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		op := s.operation(r)
+		var faults []access.Detail
+		for _, p := range op.parameters {
+			faults = append(faults, p.faults(r)...)
+		}
+		if op.body != nil && r.Header.Get("Content-Type") == jsonType && r.ContentLength > 0 {
+			faults = append(faults, bodyFaults(op.body, r)...)
+		}
+		if len(faults) > 0 {
+			s.problem(w, r, faulty(faults))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bodyFaults looks at the canonical body, which is in memory, and puts it
+// back.
+func bodyFaults(schema *jsonschema.Schema, r *http.Request) []access.Detail {
+	b, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, err
+		return []access.Detail{{Detail: "cannot be read"}}
 	}
-	return nethttpmiddleware.OapiRequestValidatorWithOptions(doc, &nethttpmiddleware.Options{
-		DoNotValidateServers:  true,
-		DiscardValidatedValue: true,
-		Prefix:                base,
-		Options: openapi3filter.Options{
-			MultiError:         true,
-			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, // authenticate did it
-		},
-		ErrorHandlerWithOpts: func(_ context.Context, err error, w http.ResponseWriter, r *http.Request, _ nethttpmiddleware.ErrorHandlerOpts) {
-			s.problem(w, r, invalid(err))
-		},
-	}), nil
+	setBody(r, b)
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		return []access.Detail{{Detail: "is not JSON"}}
+	}
+	return against(schema, v, access.Detail{})
 }
 
-// invalid turns the validator's tree of causes into its leaves.
-func invalid(err error) error {
-	faults := leaves(err, access.Detail{})
-	if len(faults) == 0 {
-		return err
+func against(schema *jsonschema.Schema, v any, at access.Detail) []access.Detail {
+	var invalid *jsonschema.ValidationError
+	switch err := schema.Validate(v); {
+	case err == nil:
+		return nil
+	case errors.As(err, &invalid):
+		return schemaFaults(invalid, at)
 	}
-	return &access.Error{Code: access.Invalid, Message: "The input cannot be taken as it is.", Details: faults}
-}
-
-func leaves(err error, at access.Detail) []access.Detail {
-	switch e := err.(type) { //nolint:errorlint // the tree is walked by hand: every branch matters, not the first
-	case openapi3.MultiError:
-		var all []access.Detail
-		for _, sub := range e {
-			all = append(all, leaves(sub, at)...)
-		}
-		return all
-	case *openapi3filter.RequestError:
-		if e.Parameter != nil {
-			at.Parameter = e.Parameter.Name
-		}
-		if e.Err == nil {
-			at.Detail = e.Reason
-			return []access.Detail{at}
-		}
-		return leaves(e.Err, at)
-	case *openapi3.SchemaError:
-		var tree *jsonschema.ValidationError
-		if errors.As(e, &tree) {
-			return schemaFaults(tree, at)
-		}
-	case *openapi3filter.ParseError:
-		at.Detail = "is not of the right type"
-		return []access.Detail{at}
-	}
-	if errors.Is(err, openapi3filter.ErrInvalidRequired) {
-		at.Detail = "is missing"
-	} else if errors.Is(err, openapi3filter.ErrInvalidEmptyValue) {
-		at.Detail = "is empty"
-	} else {
-		at.Detail = "is not valid"
-	}
+	at.Detail = "is not valid"
 	return []access.Detail{at}
 }
 
-// undecodable answers what the generated code could not bind.
+// parameter is one parameter of an operation, ready to be checked.
+type parameter struct {
+	name     string
+	in       string
+	required bool
+	kind     string // of its value: string, integer, boolean or array
+	schema   *jsonschema.Schema
+}
+
+func (p parameter) faults(r *http.Request) []access.Detail {
+	at := access.Detail{Parameter: p.name}
+	text, given, err := p.text(r)
+	switch {
+	case err != nil:
+		at.Detail = err.Error()
+		return []access.Detail{at}
+	case !given && p.required:
+		at.Detail = "is missing"
+		return []access.Detail{at}
+	case !given:
+		return nil
+	}
+	return against(p.schema, p.value(text), at)
+}
+
+// text gives the parameter as it was sent.
+func (p parameter) text(r *http.Request) (text string, given bool, err error) {
+	switch p.in {
+	case openapi3.ParameterInPath:
+		text, err = url.PathUnescape(chi.URLParam(r, p.name))
+		if err != nil {
+			return "", true, errors.New("is not well escaped")
+		}
+		return text, true, nil
+	case openapi3.ParameterInQuery:
+		q := r.URL.Query()
+		return q.Get(p.name), q.Has(p.name), nil
+	default:
+		values := r.Header.Values(p.name)
+		if len(values) > 1 && p.name != "If-None-Match" && p.name != "Prefer" {
+			return "", true, errors.New("is given more than once")
+		}
+		return strings.Join(values, ", "), len(values) > 0, nil
+	}
+}
+
+// value reads the text as the kind of value that the schema wants, and leaves
+// it a string where that is not possible: then the schema says what is wrong.
+func (p parameter) value(text string) any {
+	switch p.kind {
+	case openapi3.TypeInteger:
+		if n := json.Number(text); integerText(text) {
+			return n
+		}
+	case openapi3.TypeBoolean:
+		if text == "true" || text == "false" {
+			return text == "true"
+		}
+	case openapi3.TypeArray:
+		list := []any{}
+		for part := range strings.SplitSeq(text, ",") {
+			list = append(list, part)
+		}
+		return list
+	}
+	return text
+}
+
+func integerText(s string) bool {
+	digits := strings.TrimPrefix(s, "-")
+	return digits != "" && len(digits) < 20 && strings.Trim(digits, "0123456789") == "" && (digits == "0" || digits[0] != '0')
+}
+
+// undecodable answers what the generated code could not bind. The schema has
+// seen it before, so this is the second net.
 func (s *Server) undecodable(w http.ResponseWriter, r *http.Request, err error) {
 	detail := access.Detail{Detail: "is not of the right type"}
 	var (
@@ -104,5 +162,5 @@ func (s *Server) undecodable(w http.ResponseWriter, r *http.Request, err error) 
 		s.problem(w, r, err)
 		return
 	}
-	s.problem(w, r, &access.Error{Code: access.Invalid, Message: "The input cannot be taken as it is.", Details: []access.Detail{detail}})
+	s.problem(w, r, faulty([]access.Detail{detail}))
 }
