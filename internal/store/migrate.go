@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/golang-migrate/migrate/v4"
+	"github.com/golang-migrate/migrate/v4/database"
 	migratepgx "github.com/golang-migrate/migrate/v4/database/pgx/v5"
 	"github.com/golang-migrate/migrate/v4/source/iofs"
 	"github.com/jackc/pgx/v5"
@@ -44,26 +45,54 @@ func Migrate(ctx context.Context, dsn string) (from, to uint, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() { err = errors.Join(err, closeMigrate(m)) }()
+	from, to, err = up(m)
+	if err := errors.Join(err, closeMigrate(m)); err != nil {
+		return from, from, explainDirty(ctx, dsn, err)
+	}
+	return from, to, nil
+}
+
+func up(m *migrate.Migrate) (from, to uint, err error) {
 	from, dirty, err := versionOf(m)
-	if err != nil {
+	switch newest := Newest(); {
+	case err != nil:
 		return 0, 0, err
-	}
-	if dirty {
+	case dirty:
 		return from, from, dirtyError(from)
-	}
-	if newest := Newest(); from > newest {
+	case from > newest:
 		return from, from, newerError(from, newest)
 	}
 	if err := m.Up(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		at, dirty, versionErr := versionOf(m)
-		if versionErr == nil && dirty {
-			return from, at, fmt.Errorf("%w\nit failed with: %w", dirtyError(at), err)
-		}
-		return from, at, fmt.Errorf("migrating the database: %w", errors.Join(err, versionErr))
+		return from, from, fmt.Errorf("migrating the database: %w", shorter(err))
 	}
 	to, _, err = versionOf(m)
 	return from, to, err
+}
+
+// explainDirty adds the way out to the failure of a migration. The version is
+// read by a new connection: the one before is left in a failed transaction.
+func explainDirty(ctx context.Context, dsn string, failure error) error {
+	if errors.Is(failure, errDirty) {
+		return failure
+	}
+	m, err := newMigrate(ctx, dsn)
+	if err != nil {
+		return errors.Join(failure, err)
+	}
+	at, dirty, err := versionOf(m)
+	err = errors.Join(err, closeMigrate(m))
+	if dirty {
+		return errors.Join(failure, dirtyError(at), err)
+	}
+	return errors.Join(failure, err)
+}
+
+// shorter leaves the text of the migration out of its error.
+func shorter(err error) error {
+	if e, ok := errors.AsType[database.Error](err); ok && e.OrigErr != nil {
+		return e.OrigErr
+	}
+	return err
 }
 
 // MigrateTo brings the schema to a version, up or down. It is for the
@@ -79,7 +108,7 @@ func MigrateTo(ctx context.Context, dsn string, version uint) (err error) {
 		run = m.Down
 	}
 	if err := run(); err != nil && !errors.Is(err, migrate.ErrNoChange) {
-		return fmt.Errorf("migrating the database to version %d: %w", version, err)
+		return fmt.Errorf("migrating the database to version %d: %w", version, shorter(err))
 	}
 	return nil
 }
@@ -191,10 +220,12 @@ func Newest() uint {
 	return uint(n)
 }
 
+var errDirty = errors.New("the database is dirty")
+
 func dirtyError(version uint) error {
-	return fmt.Errorf("the database is dirty at version %d: a migration to it failed. Each migration is one transaction, so as a rule nothing of it is there. "+
+	return fmt.Errorf("%w at version %d: a migration to it failed. Each migration is one transaction, so as a rule nothing of it is there. "+
 		"Look at why it failed (the database's log has it), put that right, run `rampkeeper migrate --force %d` if nothing of version %d is there (or --force %d if all of it is), and migrate again",
-		version, int(version)-1, version, version) //nolint:gosec // migrations are few
+		errDirty, version, int(version)-1, version, version) //nolint:gosec // migrations are few
 }
 
 func newerError(version, newest uint) error {
