@@ -305,6 +305,8 @@ $$;
 -- turned on; without, it must be an adopted one.
 CREATE OR REPLACE FUNCTION rampkeeper_target.ensure(p_login text, p_role text, p_until timestamptz, p_create boolean, p_deadline timestamptz) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
+-- The login's own session can hold its row. Giving up soon lets a removal in.
+SET lock_timeout = '3s'
 SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC' AS $$
 DECLARE
 	v16 constant boolean := current_setting('server_version_num')::int >= 160000;
@@ -479,7 +481,7 @@ $$;
 -- Sets a password, given as its SCRAM verifier: the password itself never
 -- comes here, so it cannot reach a log.
 CREATE OR REPLACE FUNCTION rampkeeper_target.set_password(p_login text, p_verifier text, p_deadline timestamptz) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = '3s' SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	login pg_roles%ROWTYPE;
 BEGIN

@@ -68,7 +68,7 @@ func (c *Connector) canaryGrant(ctx context.Context, e access.EntitlementKey) []
 
 // targetTime gives a moment on the target's clock, at least d from now.
 func (c *Connector) targetTime(ctx context.Context, d time.Duration) (time.Time, error) {
-	s, _, done, err := c.begin(ctx)
+	s, _, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -137,7 +137,7 @@ func knockWhy(err error) string {
 }
 
 func (c *Connector) dropLogin(ctx context.Context, login string) error {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,8 @@ type Config struct {
 	SystemIdentifier string
 	// StatementTimeout bounds every statement on the server; default 10s.
 	StatementTimeout time.Duration
-	// MaxConns is the most connections held to the target; default 4.
+	// MaxConns is the most connections held to the target for grants, and as
+	// many again for removals; default 4.
 	MaxConns int
 	// ClientURL is what people connect to, without user and password; the
 	// default is host, port, database and TLS mode of URL.

@@ -30,7 +30,7 @@ func (c *Connector) Credential(ctx context.Context, e access.EntitlementKey, unt
 }
 
 func (c *Connector) credential(ctx context.Context, e access.EntitlementKey, until time.Time) (connector.Credential, error) {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return connector.Credential{}, err
 	}

@@ -34,7 +34,7 @@ func (c *Connector) Ensure(ctx context.Context, e access.EntitlementKey, until t
 }
 
 func (c *Connector) ensure(ctx context.Context, e access.EntitlementKey, until time.Time, create bool) (connector.Observation, error) {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return connector.Observation{}, err
 	}
@@ -64,7 +64,7 @@ func (c *Connector) Observe(ctx context.Context, e access.EntitlementKey) (conne
 }
 
 func (c *Connector) observe(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return connector.Observation{}, err
 	}
@@ -98,7 +98,7 @@ func (c *Connector) Remove(ctx context.Context, e access.EntitlementKey) (connec
 }
 
 func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.removals)
 	if err != nil {
 		return connector.Observation{}, err
 	}

@@ -292,3 +292,37 @@ func TestSetupTwiceChangesNothing(t *testing.T) {
 
 	require.Equal(t, before, query[string](t, sc, look))
 }
+
+// A session that blocks what the broker does for its login delays nobody
+// else, and its own removal only for moments.
+func TestBlockedGrantsDoNotDelayRemovals(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		sc := newScene(t, s)
+		sc.Connector = sc.also(t, s, func(cfg *postgres.Config) { cfg.MaxConns = 1 })
+		blocked, free := sc.key(t), sc.key(t)
+		sc.ensure(t, blocked)
+		sc.ensure(t, free)
+		conn := sc.login(t, blocked)
+		conn.sql(t, "BEGIN; ALTER ROLE %s PASSWORD 'mine'", blocked.Account)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := sc.Ensure(context.Background(), blocked, later())
+			ended <- err
+		}()
+		require.Eventually(t, func() bool {
+			return query[bool](t, sc, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE usename::text = $1 AND wait_event_type = 'Lock')`, sc.broker)
+		}, 5*time.Second, 10*time.Millisecond, "the grant waits for the login's row")
+		begin := time.Now()
+
+		sc.remove(t, free)
+
+		require.Less(t, time.Since(begin), 2*time.Second)
+		sc.remove(t, blocked)
+		require.Less(t, time.Since(begin), 10*time.Second)
+		err := <-ended
+		if err != nil {
+			require.ErrorIs(t, err, connector.ErrRefused)
+		}
+		sc.remove(t, blocked)
+	})
+}

@@ -47,14 +47,21 @@ func New(cfg Config) (*Connector, error) {
 	if c.client, err = clientURL(cfg, pc.ConnConfig); err != nil {
 		return nil, err
 	}
-	if c.pool, err = pgxpool.NewWithConfig(context.Background(), pc); err != nil {
+	if c.pool, err = pgxpool.NewWithConfig(context.Background(), pc.Copy()); err != nil {
+		return nil, fmt.Errorf("connector %q: preparing connections: %w", cfg.Name, plain(err))
+	}
+	if c.removals, err = pgxpool.NewWithConfig(context.Background(), pc); err != nil {
+		c.pool.Close()
 		return nil, fmt.Errorf("connector %q: preparing connections: %w", cfg.Name, plain(err))
 	}
 	return c, nil
 }
 
 // Close gives the connections back.
-func (c *Connector) Close() { c.pool.Close() }
+func (c *Connector) Close() {
+	c.removals.Close()
+	c.pool.Close()
+}
 
 // Identity tells which cluster this is.
 type Identity struct {
@@ -93,7 +100,7 @@ func (c *Connector) greet(ctx context.Context, conn *pgx.Conn) error {
 
 // Identity asks the target who it is, for an operator to pin.
 func (c *Connector) Identity(ctx context.Context) (Identity, error) {
-	conn, err := c.acquire(ctx)
+	conn, err := c.acquire(ctx, c.pool)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -101,8 +108,8 @@ func (c *Connector) Identity(ctx context.Context) (Identity, error) {
 	return c.pin.met(), nil
 }
 
-func (c *Connector) acquire(ctx context.Context) (*pgxpool.Conn, error) {
-	conn, err := c.pool.Acquire(ctx)
+func (c *Connector) acquire(ctx context.Context, from *pgxpool.Pool) (*pgxpool.Conn, error) {
+	conn, err := from.Acquire(ctx)
 	if err != nil {
 		return nil, c.unreachable(err)
 	}
@@ -121,9 +128,9 @@ const clockQuery = `SELECT clock_timestamp()`
 
 // begin gets a connection, and asks the target's clock to translate the
 // context's deadline into it. Nothing has been changed when it fails.
-func (c *Connector) begin(ctx context.Context) (session, context.Context, context.CancelFunc, error) {
+func (c *Connector) begin(ctx context.Context, from *pgxpool.Pool) (session, context.Context, context.CancelFunc, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.StatementTimeout)
-	conn, err := c.acquire(ctx)
+	conn, err := c.acquire(ctx, from)
 	if err != nil {
 		cancel()
 		return session{}, nil, nil, err

@@ -16,6 +16,8 @@
 //     until the broker ends it.
 //   - Access that comes by PUBLIC or by another role cannot be taken away by
 //     taking this role. It is reported as a finding.
+//   - A session on a standby of the target is not seen from the primary. Keep
+//     these logins off standbys (pg_hba.conf is each server's own).
 //   - CREATE ROLE … PASSWORD is logged by the server: only verifiers are sent.
 package postgres
 
@@ -32,8 +34,11 @@ import (
 
 // Connector acts on one PostgreSQL cluster. It may be used by many goroutines.
 type Connector struct {
-	cfg      Config
-	pool     *pgxpool.Pool
+	cfg  Config
+	pool *pgxpool.Pool
+	// removals is a pool of its own: grants that hang must not keep a removal
+	// waiting for a connection.
+	removals *pgxpool.Pool
 	pin      pin
 	client   client
 	host     string

@@ -52,7 +52,7 @@ func (c *Connector) Preflight(ctx context.Context) ([]connector.Check, error) {
 // look is all of Preflight that changes nothing. Where it says no, a trial
 // grant cannot work or could do harm.
 func (c *Connector) look(ctx context.Context) (checks []connector.Check, usable bool) {
-	s, ctx, done, err := c.begin(ctx)
+	s, ctx, done, err := c.begin(ctx, c.pool)
 	if err != nil {
 		return []connector.Check{failed("connect", err)}, false
 	}
@@ -64,7 +64,7 @@ func (c *Connector) look(ctx context.Context) (checks []connector.Check, usable 
 	id := c.pin.met()
 	checks = []connector.Check{
 		{Name: "connect", OK: true, Detail: fmt.Sprintf("PostgreSQL %d.%d, database %s, as %s", b.Version/10000, b.Version%10000, id.Database, b.Rolname)},
-		c.checkIdentity(id), c.checkTLS(b), checkAttributes(b), checkMemberships(b),
+		c.checkIdentity(id), c.checkTLS(b), checkClock(ctx, s), checkAttributes(b), checkMemberships(b),
 	}
 	if b.Rolsuper { // nothing would be refused
 		return checks, false
@@ -99,6 +99,18 @@ func (c *Connector) checkTLS(b broker) connector.Check {
 		return connector.Check{Name: "tls", OK: true, Detail: "not encrypted, and does not leave this machine"}
 	}
 	return connector.Check{Name: "tls", Detail: "the connection is not encrypted: whoever sees it can act as the broker. Use sslmode=verify-full in the URL, and hostssl lines in pg_hba.conf."}
+}
+
+// checkClock compares the two clocks that know the same deadline.
+func checkClock(ctx context.Context, s session) connector.Check {
+	const most = 5 * time.Second
+	deadline, _ := ctx.Deadline()
+	ahead := s.deadline.Sub(deadline).Round(time.Millisecond)
+	check := connector.Check{Name: "clock", OK: ahead.Abs() <= most, Detail: fmt.Sprintf("the target's clock is %s ahead of this one", ahead)}
+	if !check.OK {
+		check.Detail += "; VALID UNTIL goes by the target's. Let both follow a time server."
+	}
+	return check
 }
 
 func checkAttributes(b broker) connector.Check {

@@ -37,7 +37,7 @@ func TestPreflight(t *testing.T) {
 		passed, failed := verdicts(checks)
 		require.Empty(t, failed)
 		want := []string{
-			"connect", "identity", "tls", "broker's login has no attributes", "broker's login is in rampkeeper_broker only",
+			"connect", "identity", "tls", "clock", "broker's login has no attributes", "broker's login is in rampkeeper_broker only",
 			"refused: making a role", "refused: joining pg_execute_server_program", "refused: becoming rampkeeper_grantor",
 			"refused: writing the books", "refused: changing the functions", "refused: handing out pg_execute_server_program",
 			"refused: handing out rampkeeper_grantor", "refused: granting to itself", "refused: setting its own password by the functions",
