@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -27,12 +26,7 @@ func CanVote(d access.Decision, requester access.PrincipalID, votes []access.Vot
 			return &access.Error{Code: access.StateConflict, Message: "You have voted on this request already, and a vote stays as it is.", Current: string(access.Pending)}
 		}
 	}
-	now := maps.Clone(people)
-	if now == nil {
-		now = map[access.PrincipalID]access.Subject{}
-	}
-	now[voter.ID] = voter
-	tally := Count(d, requester, votes, now)
+	tally := Count(d, requester, votes, people)
 	switch {
 	case tally.State == Denied:
 		return &access.Error{Code: access.StateConflict, Message: "This request was denied already.", Current: string(access.Denied)}
@@ -42,7 +36,7 @@ func CanVote(d access.Decision, requester access.PrincipalID, votes []access.Vot
 		return nil
 	}
 
-	before, _ := sides(requester, votes, now)
+	before, _ := sides(requester, votes, people)
 	after := others(append(slices.Clone(before), voter), requester)
 	open := func(track, stage int) bool {
 		at := tally.Tracks[track].OpenStage

@@ -215,7 +215,11 @@ func (s *story) decide(r *asked, extends *engine.Extension) {
 	require.Equal(s.t, string(one), string(two), "the order of documents means nothing")
 
 	s.requests = append(s.requests, r)
-	s.sayf("#%d %s", len(s.requests), r.d.Outcome)
+	within := ""
+	if r.d.Outcome == access.Review {
+		within = " within " + r.d.DecideWithin.String()
+	}
+	s.sayf("#%d %s%s", len(s.requests), r.d.Outcome, within)
 	for _, it := range r.d.Items {
 		if o := it.Offer; o != nil {
 			text := fmt.Sprintf("   %s: %s for %s", it.Item.Role, o.Contract, o.Duration)

@@ -294,7 +294,7 @@ func drawAsk(t *rapid.T) access.Ask {
 		}), 1, 3, rapid.ID[access.Item]).Draw(t, "items"),
 		Duration: oneOf[access.Seconds](t, "duration", 1800, 1800, 1800, 60, 600, 1200, 1800, 3600, 2*3600, 4*3600+1),
 		Reason:   oneOf(t, "reason", "looking into it", " äöü ", "abcd", "looking into the odd orders"),
-		Ticket:   oneOf(t, "ticket", "", "PAY-1", "PAY-1x", "OPS-1", " "),
+		Ticket:   oneOf(t, "ticket", "", "PAY-1", "PAY-1x", "OPS-1", "AB", " "),
 		StartAt:  oneOf(t, "start", time.Time{}, time.Time{}, time.Time{}, time.Time{}, noon.Add(30*time.Minute), noon.Add(2*time.Hour)),
 	}
 	if chance(t, "named", 1) {
