@@ -123,15 +123,16 @@ func (j job) call(ctx context.Context) (r result) {
 		return r
 	}
 	r.outcome, r.presence = access.Succeeded, access.UnknownPresence
-	ended := r.seen.SessionsEnded
-	if r.seen, err = j.entry.Connector.Observe(ctx, j.entitlement.EntitlementKey); err != nil {
+	seen, err := j.entry.Connector.Observe(ctx, j.entitlement.EntitlementKey)
+	if err != nil {
 		r.err = fmt.Errorf("reading back: %w", err)
 		return r
 	}
-	r.seen.SessionsEnded = ended
+	// Live sessions do not count here: an account may have some by another
+	// entitlement. Remove has ended those of this one, or has failed.
 	r.presence = access.Absent
-	if r.seen.Present || j.op.Kind == access.OpRemove && r.seen.Sessions > 0 {
-		r.presence = access.Present // a session that lives on is access
+	if seen.Present {
+		r.presence = access.Present
 	}
 	if r.presence != j.wanted() {
 		r.err = errNotAsWanted

@@ -76,8 +76,9 @@ type loop struct {
 	mu   sync.Mutex
 	busy map[string]int // calls under way, by connector
 
-	now   time.Time // of the last pass, by the database; owned by run
-	swept time.Time // owned by run
+	// By the database's clock, and owned by run: when the last pass began, when
+	// the next one is due, when the last sweep was.
+	began, due, swept time.Time
 }
 
 func newLoop(b *Broker, name string, present bool) *loop {
@@ -106,7 +107,7 @@ func (l *loop) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-l.freed:
-			timer.Reset(l.rest(ctx, l.claimAll(ctx)))
+			timer.Reset(l.refill(ctx))
 		case <-l.wake:
 			timer.Reset(l.pass(ctx))
 		case <-timer.C:
@@ -115,51 +116,88 @@ func (l *loop) run(ctx context.Context) {
 	}
 }
 
-// pass runs every step once and gives how long the loop may sleep.
+// pass runs every step once and gives how long the loop may sleep. What fails
+// sets no pace: its entitlement has an instant of its own.
 func (l *loop) pass(ctx context.Context) time.Duration {
 	if !l.present {
 		defer l.b.metrics.reaping()()
 	}
+	began, err := l.b.now(ctx)
+	if err != nil {
+		return l.failed(ctx, err)
+	}
+	l.began = began
 	var errs []error
 	for _, s := range l.steps {
 		if err := s(ctx); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	err := errors.Join(errs...)
-	sleep := l.rest(ctx, err)
-	if err == nil && !l.present {
-		l.b.metrics.reaperSuccess.Set(float64(l.now.UnixMilli()) / 1000)
+	sleep, err := l.rest(ctx, began)
+	if err = errors.Join(append(errs, err)...); err != nil {
+		l.failed(ctx, err)
+	} else if !l.present {
+		l.b.metrics.reaperSuccess.Set(float64(began.UnixMilli()) / 1000)
 	}
 	return sleep
 }
 
-// rest gives how long the loop may sleep: until something is due by the
-// database's clock, or until the poll. What has failed sets no pace: its
-// entitlement has an instant of its own.
-func (l *loop) rest(ctx context.Context, failed error) time.Duration {
-	now, next, err := l.b.nextDue(ctx)
+// refill claims more when a call is over, which may also have made something
+// due. It never puts the next pass off: under load a call is over all the time.
+func (l *loop) refill(ctx context.Context) time.Duration {
+	began, err := l.b.now(ctx)
+	if err == nil && !began.Before(l.due) {
+		return l.pass(ctx)
+	}
+	due := l.due
 	if err == nil {
-		l.now = now
+		err = l.claimAll(ctx)
 	}
-	if err = errors.Join(failed, err); err != nil && ctx.Err() == nil {
-		l.b.log.ErrorContext(ctx, "a pass failed; the next one goes on", "loop", l.name, "err", err)
+	sleep, restErr := l.rest(ctx, began)
+	if err = errors.Join(err, restErr); err != nil {
+		l.failed(ctx, err)
 	}
-	if next.IsZero() {
-		return l.b.poll
+	if due.Before(l.due) {
+		sleep -= l.due.Sub(due)
+		l.due = due
 	}
-	return min(l.b.poll, next.Sub(now))
+	return max(0, sleep)
 }
 
-// nextDue gives the database's time, and the next instant at which something
-// is due by it.
-func (b *Broker) nextDue(ctx context.Context) (now, next time.Time, err error) {
-	err = b.store.InTx(ctx, func(tx *store.Tx) error {
+// rest gives how long the loop may sleep: until something is due that was not
+// when it began to look, or until the poll.
+func (l *loop) rest(ctx context.Context, began time.Time) (time.Duration, error) {
+	sleep := l.b.poll
+	var now, next time.Time
+	err := l.b.store.InTx(ctx, func(tx *store.Tx) (err error) {
 		now = tx.Now
-		next, err = tx.NextDue(ctx)
+		next, err = tx.NextDue(ctx, began)
 		return err
 	})
-	return now, next, err
+	if err != nil {
+		return sleep, err
+	}
+	if !next.IsZero() {
+		sleep = max(0, min(sleep, next.Sub(now)))
+	}
+	l.due = now.Add(sleep)
+	return sleep, nil
+}
+
+func (l *loop) failed(ctx context.Context, err error) time.Duration {
+	if ctx.Err() == nil {
+		l.b.log.ErrorContext(ctx, "a pass failed; the next one goes on", "loop", l.name, "err", err)
+	}
+	return l.b.poll
+}
+
+// now gives the time of the database, the only clock that decides.
+func (b *Broker) now(ctx context.Context) (now time.Time, err error) {
+	err = b.store.InTx(ctx, func(tx *store.Tx) error {
+		now = tx.Now
+		return nil
+	})
+	return now, err
 }
 
 // claimAll claims for every connector that has a free slot, until nothing

@@ -60,10 +60,10 @@ func (b *Broker) expireGrants(ctx context.Context) error {
 // another grant, or is needed by another one. It is a loop's step at most once
 // in a poll, because it reads all revoking grants.
 func (l *loop) sweepSettled(ctx context.Context) error {
-	if !l.swept.IsZero() && l.now.Sub(l.swept) < l.b.poll {
+	if !l.swept.IsZero() && l.began.Sub(l.swept) < l.b.poll {
 		return nil
 	}
-	l.swept = l.now
+	l.swept = l.began
 	return l.b.sweepSettled(ctx)
 }
 

@@ -90,16 +90,16 @@ func (tx *Tx) SettledGrants(ctx context.Context, after access.GrantID, limit int
 
 const nextDue = `
 select least(
-  (select min(g.expires_at) from core.grant g where g.state in ('provisioning', 'active') and g.expires_at > @now),
-  (select min(g.start_at) from core.grant g where g.state = 'scheduled' and g.start_at > @now),
-  (select min(e.next_at) from core.entitlement e where e.next_at > @now),
-  (select min(e.lease_until) from core.entitlement e where e.next_at <= @now and e.lease_until > @now))`
+  (select min(g.expires_at) from core.grant g where g.state in ('provisioning', 'active') and g.expires_at > @after),
+  (select min(g.start_at) from core.grant g where g.state = 'scheduled' and g.start_at > @after),
+  (select min(e.next_at) from core.entitlement e where e.next_at > @after),
+  (select min(e.lease_until) from core.entitlement e where e.next_at <= @after and e.lease_until > @after))`
 
-// NextDue gives the next instant after now at which something will be due,
-// zero for none. What is due already is not its matter: either it was taken
-// just now or it waits for something that has no instant.
-func (tx *Tx) NextDue(ctx context.Context) (time.Time, error) {
-	at, err := one(ctx, tx, nextDue, pgx.NamedArgs{"now": tx.Now}, func(row pgx.CollectableRow) (time.Time, error) {
+// NextDue gives the first instant after the one given at which something is
+// due, zero for none. A loop gives the instant at which it began to look: what
+// was due by then was taken, or waits for something that has no instant.
+func (tx *Tx) NextDue(ctx context.Context, after time.Time) (time.Time, error) {
+	at, err := one(ctx, tx, nextDue, pgx.NamedArgs{"after": after}, func(row pgx.CollectableRow) (time.Time, error) {
 		var at instant
 		err := row.Scan(&at)
 		return time.Time(at), err
