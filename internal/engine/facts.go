@@ -22,6 +22,10 @@ type Facts struct {
 	Live map[string]Live `json:"live,omitempty"`
 	// Extends is the grant that an extension is about.
 	Extends *Extension `json:"extends,omitempty"`
+	// Salt keeps the digest of stored facts from being guessed: whoever asks
+	// may see the digest in the log, and must not learn from it whether a
+	// resource exists. Nothing is decided by it.
+	Salt string `json:"salt,omitempty"`
 }
 
 // Live counts the grants of one contract in a state that is live.
