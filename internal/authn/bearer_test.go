@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"strings"
@@ -64,6 +65,7 @@ func TestOtherKindsOfKeys(t *testing.T) {
 		jose.JSONWebKey{Key: curve.Public(), KeyID: "ec", Use: "sig"},
 		jose.JSONWebKey{Key: edwards, KeyID: "ed", Use: "sig"},
 		jose.JSONWebKey{Key: theKey().Public(), KeyID: "encryption", Use: "enc"},
+		jose.JSONWebKey{Key: theKey().Public(), KeyID: "rsa", Use: "sig", Algorithm: "RS256"},
 	)
 	now := s.clock.now()
 
@@ -77,7 +79,9 @@ func TestOtherKindsOfKeys(t *testing.T) {
 		{jose.EdDSA, private, "ed", ""},
 		{jose.RS256, theKey(), "encryption", access.Unauthenticated},
 		{jose.RS256, theKey(), "ec", access.Unauthenticated},
-		{jose.RS512, theKey(), "k1", access.Unauthenticated},
+		{jose.RS512, theKey(), "rsa", access.Unauthenticated},
+		{jose.RS256, theKey(), "rsa", ""},
+		{jose.PS256, theKey(), "rsa", access.Unauthenticated}, // the key is for RS256
 	} {
 		_, code := s.bearer(t, sign(t, tt.alg, tt.key, tt.kid, i.claims(now, nil), nil))
 		require.Equal(t, tt.want, code, "%s by %s", tt.alg, tt.kid)
@@ -335,6 +339,7 @@ func TestO22OddGroupsGiveNone(t *testing.T) {
 		"Scalar":    {map[string]any{"groups": "operators"}, nil, false},
 		"Commas":    {map[string]any{"groups": "operators,engineers"}, nil, false},
 		"Number":    {map[string]any{"groups": 1}, nil, false},
+		"Null":      {map[string]any{"groups": json.RawMessage("null")}, nil, false},
 		"True":      {map[string]any{"groups": true}, nil, false},
 		"Object":    {map[string]any{"groups": map[string]bool{"operators": true}}, nil, false},
 		"Nested":    {map[string]any{"groups": []any{"engineers", []string{"operators"}}}, nil, false},

@@ -133,8 +133,10 @@ func provide(t *testing.T, s *site) (*idp.Provider, string) {
 	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	issuer := "http://" + server.Listener.Addr().String()
+	redirect := []string{"https://" + s.Listener.Addr().String() + "/auth/callback"}
 	provider, err := idp.New(idp.Config{Dir: t.TempDir(), Issuer: issuer, People: people, Clients: []idp.Client{
-		{ID: "rampkeeper", Secret: "s3cret", RedirectURIs: []string{"https://" + s.Listener.Addr().String() + "/auth/callback"}},
+		{ID: "rampkeeper", Secret: "s3cret", RedirectURIs: redirect},
+		{ID: "rampkeeper-public", RedirectURIs: redirect},
 	}})
 	require.NoError(t, err)
 	server.Config.Handler = provider
@@ -310,6 +312,11 @@ func newIssuer(t *testing.T) *issuer {
 	}
 	i.publish(jose.JSONWebKey{Key: theKey().Public(), KeyID: "k1", Algorithm: "RS256", Use: "sig"})
 	return i
+}
+
+// handle adds an endpoint.
+func (i *issuer) handle(pattern string, f http.HandlerFunc) {
+	i.Config.Handler.(*http.ServeMux).HandleFunc(pattern, f)
 }
 
 func (i *issuer) publish(keys ...jose.JSONWebKey) {

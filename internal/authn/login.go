@@ -74,7 +74,7 @@ func nonceOf(binding, state string) string {
 func localPath(raw string) string {
 	u, err := url.Parse(raw)
 	switch {
-	case err != nil || len(raw) > maxReturnTo,
+	case err != nil,
 		u.Scheme != "" || u.Host != "" || u.Opaque != "" || u.User != nil,
 		!strings.HasPrefix(raw, "/") || strings.HasPrefix(raw, "//"),
 		strings.ContainsAny(raw, "\\\r\n\t") || access.CheckText(raw, maxReturnTo) != "":

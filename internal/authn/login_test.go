@@ -195,7 +195,7 @@ func crooked(t *testing.T, spoil func(claims map[string]any)) (*site, *browser, 
 	require.NoError(t, err)
 	claims := i.claims(s.clock.now(), map[string]any{"nonce": to.Query().Get("nonce")})
 	spoil(claims)
-	i.Config.Handler.(*http.ServeMux).HandleFunc("POST /token", func(w http.ResponseWriter, _ *http.Request) {
+	i.handle("POST /token", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(map[string]any{
 			"access_token": "opaque", "token_type": "Bearer",
@@ -310,7 +310,7 @@ func TestDiscoveryIsDistrusted(t *testing.T) {
 func TestKeysAreNotFollowedElsewhere(t *testing.T) {
 	t.Parallel()
 	i, evil := newIssuer(t), newIssuer(t)
-	i.Config.Handler.(*http.ServeMux).HandleFunc("GET /moved-keys", func(w http.ResponseWriter, r *http.Request) {
+	i.handle("GET /moved-keys", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, evil.URL+"/keys", http.StatusFound)
 	})
 	i.discovery["jwks_uri"] = i.URL + "/moved-keys"
