@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -77,12 +78,11 @@ func (a *app) apiCommand() *cobra.Command {
 				fmt.Fprintln(a.out, strings.TrimRight(string(raw), "\n"))
 			}
 			if resp.StatusCode >= 300 {
-				failed := &exitError{}
-				failed, _ = problemOf(resp, raw).(*exitError)
-				if failed == nil {
-					return &exitError{code: exitFailure}
+				code := exitFailure // the body has been shown, so only the code is left to give
+				if failed := (*exitError)(nil); errors.As(problemOf(resp, raw), &failed) {
+					code = failed.code
 				}
-				return &exitError{code: failed.code}
+				return &exitError{code: code}
 			}
 			return nil
 		},

@@ -37,10 +37,7 @@ func (a *app) auditTailCommand() *cobra.Command {
 			seen := map[int64]bool{}
 			for {
 				page, err := decode[client.EventPage](c.ListEvents(cmd.Context(), params))
-				if cmd.Context().Err() != nil {
-					return nil
-				}
-				if err != nil {
+				if err != nil && cmd.Context().Err() == nil {
 					return err
 				}
 				slices.SortFunc(page.Items, func(x, y client.Event) int { return int(x.Index - y.Index) })

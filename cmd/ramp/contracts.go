@@ -267,8 +267,11 @@ func (a *app) contractsShowCommand() *cobra.Command {
 				return nil
 			}
 			return a.print(k, k.Name, table{rows: [][]string{
-				{"contract", k.Name}, {"description", k.Description}, {"state", string(k.State)},
-				{"roles", rolesText(k)}, {"at most", access.Seconds(k.MaxDurationSeconds).String()},
+				{"contract", k.Name},
+				{"description", k.Description},
+				{"state", string(k.State)},
+				{"roles", rolesText(k)},
+				{"at most", access.Seconds(k.MaxDurationSeconds).String()},
 			}})
 		},
 	}

@@ -31,7 +31,7 @@ func (a *app) explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.printDecision(d, client.Ask{Items: items, Reason: body.Reason, Ticket: body.Ticket})
+			return a.printDecision(d)
 		},
 	}
 	cmd.Flags().StringVar(&body.Duration, "for", "1h", "how long")
@@ -43,7 +43,7 @@ func (a *app) explainCommand() *cobra.Command {
 }
 
 // printDecision shows a decision with its trace, and exits 3 for a refusal.
-func (a *app) printDecision(d client.Decision, ask client.Ask) error {
+func (a *app) printDecision(d client.Decision) error {
 	if a.format != "table" && a.format != "wide" {
 		if err := a.print(d, string(d.Outcome), table{}); err != nil {
 			return err

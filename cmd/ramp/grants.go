@@ -102,9 +102,13 @@ func (a *app) grantsShowCommand() *cobra.Command {
 				return err
 			}
 			rows := [][]string{
-				{"grant", g.ID.String()}, {"state", string(g.State)}, {"holder", g.Holder.Name},
-				{"access", g.Role + " on " + g.Resource}, {"contract", g.Contract},
-				{"ends", clock(g.ExpiresAt)}, {"at worst", clock(g.WorstCaseEnd) + ", even if the broker is down"},
+				{"grant", g.ID.String()},
+				{"state", string(g.State)},
+				{"holder", g.Holder.Name},
+				{"access", g.Role + " on " + g.Resource},
+				{"contract", g.Contract},
+				{"ends", clock(g.ExpiresAt)},
+				{"at worst", clock(g.WorstCaseEnd) + ", even if the broker is down"},
 			}
 			if g.EndReason != "" {
 				rows = append(rows, []string{"end", strings.TrimSpace(string(g.EndReason) + "  " + clock(g.EndedAt))})

@@ -233,8 +233,11 @@ func (a *app) whoamiCommand() *cobra.Command {
 			}
 			return a.print(me, string(me.ID), table{
 				rows: [][]string{
-					{"name", me.Name}, {"id", string(me.ID)}, {"e-mail", me.Email},
-					{"groups", groups}, {"roles here", strings.Join(roles, ", ")},
+					{"name", me.Name},
+					{"id", string(me.ID)},
+					{"e-mail", me.Email},
+					{"groups", groups},
+					{"roles here", strings.Join(roles, ", ")},
 				},
 			})
 		},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -113,12 +114,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 denied, 4 not signed in,
 	root.PersistentFlags().StringVar(&a.server, "server", "", "address of the broker (default RAMP_SERVER, or the one of 'ramp login')")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		for _, f := range formats {
-			if f == a.format {
-				return nil
-			}
+		if !slices.Contains(formats, a.format) {
+			return usage("--output must be one of %s", strings.Join(formats, ", "))
 		}
-		return usage("--output must be one of %s", strings.Join(formats, ", "))
+		return nil
 	}
 	root.AddCommand(
 		a.loginCommand(), a.logoutCommand(), a.whoamiCommand(),

@@ -105,7 +105,7 @@ type demo struct {
 // startDemo builds the server and runs `rampkeeper dev` until the test ends.
 func startDemo(t *testing.T) *demo {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "ramp-test-")
+	dir, err := os.MkdirTemp("", "ramp-test-") //nolint:usetesting // the databases run as another user, who may not enter t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755), "the databases run as another user when this runs as root")

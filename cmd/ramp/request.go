@@ -80,7 +80,7 @@ func (a *app) request(ctx context.Context, ask client.Ask, dryRun, noWait bool) 
 		if err != nil {
 			return err
 		}
-		return a.printDecision(answer.Decision, ask)
+		return a.printDecision(answer.Decision)
 	}
 	resp, err := c.SubmitRequest(ctx, &client.SubmitRequestParams{IdempotencyKey: new(rand.Text())}, ask)
 	existing := err == nil && resp.StatusCode == http.StatusOK
@@ -199,31 +199,38 @@ func progressOf(req client.Request) string {
 	case access.Pending:
 		return fmt.Sprintf("Request #%d waits for %s. Decide by %s.", req.Number, missing(req), clock(req.DecideBy))
 	case access.Approved:
-		for _, g := range req.Grants {
-			switch g.State {
-			case access.Scheduled:
-				if g.StartAt.After(time.Now()) {
-					return fmt.Sprintf("Request #%d is approved; the access starts at %s.", req.Number, clock(g.StartAt))
-				}
-				return fmt.Sprintf("Request #%d is approved; the access is being made.", req.Number)
-			case access.Provisioning:
-				return fmt.Sprintf("Request #%d is approved; the access is being made.", req.Number)
-			case access.Active:
-				return fmt.Sprintf("Request #%d is approved; you have %s on %s until %s.", req.Number, g.Role, g.Resource, clock(g.ExpiresAt))
-			}
-		}
-		return fmt.Sprintf("Request #%d is approved.", req.Number)
+		return fmt.Sprintf("Request #%d is approved%s.", req.Number, accessOf(req))
+	default:
 	}
-	s := fmt.Sprintf("Request #%d is %s.", req.Number, req.State)
+	sentences := []string{fmt.Sprintf("Request #%d is %s.", req.Number, req.State)}
 	if req.StateReason != "" {
-		s += " " + req.StateReason
+		sentences = append(sentences, req.StateReason)
 	}
 	for _, v := range req.Votes {
 		if v.Decision == access.Deny {
-			s += fmt.Sprintf(" %s: %s", v.Voter.Name, v.Reason)
+			sentences = append(sentences, v.Voter.Name+": "+v.Reason)
 		}
 	}
-	return s
+	return strings.Join(sentences, " ")
+}
+
+// accessOf says how far the access of an approved request is.
+func accessOf(req client.Request) string {
+	for _, g := range req.Grants {
+		switch g.State {
+		case access.Scheduled:
+			if g.StartAt.After(time.Now()) {
+				return "; the access starts at " + clock(g.StartAt)
+			}
+			return "; the access is being made"
+		case access.Provisioning:
+			return "; the access is being made"
+		case access.Active:
+			return fmt.Sprintf("; you have %s on %s until %s", g.Role, g.Resource, clock(g.ExpiresAt))
+		default:
+		}
+	}
+	return ""
 }
 
 // missing names who is still needed, and who could do it.

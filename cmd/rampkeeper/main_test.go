@@ -28,7 +28,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			// The databases run as another user when this runs as root, so
 			// their directory must be one that others may enter.
-			dir, err := os.MkdirTemp("", "rampkeeper-test-")
+			dir, err := os.MkdirTemp("", "rampkeeper-test-") //nolint:usetesting // the databases run as another user, who may not enter t.TempDir
 			if err != nil {
 				return err
 			}
@@ -42,7 +42,7 @@ func TestScript(t *testing.T) {
 // binary builds the server, for tests that signal it.
 func binary(t *testing.T) (path, dir string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "rampkeeper-test-")
+	dir, err := os.MkdirTemp("", "rampkeeper-test-") //nolint:usetesting // the databases run as another user, who may not enter t.TempDir
 	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755))
@@ -107,7 +107,7 @@ func start(t *testing.T, path, data string) *running {
 	t.Cleanup(func() { _ = r.cmd.Process.Kill() })
 	lines := bufio.NewScanner(stdout)
 	go func() {
-		for lines.Scan() { //nolint:revive // the pipe must not fill
+		for lines.Scan() {
 		}
 	}()
 	require.Eventually(t, func() bool { _, err := os.Stat(r.file); return err == nil }, 2*time.Minute, 20*time.Millisecond, "the demo did not come up")

@@ -40,16 +40,23 @@ func (entKind) prefix() string      { return "ent" }
 func (sessionKind) prefix() string  { return "ses" }
 func (eventKind) prefix() string    { return "evt" }
 
-// The ids of the product's objects.
 type (
-	RequestID     = ID[requestKind]
-	DecisionID    = ID[decisionKind]
-	VoteID        = ID[voteKind]
-	GrantID       = ID[grantKind]
-	OperationID   = ID[opKind]
+	// RequestID is the id of a request: req_….
+	RequestID = ID[requestKind]
+	// DecisionID is the id of a stored decision: dec_….
+	DecisionID = ID[decisionKind]
+	// VoteID is the id of a vote: vot_….
+	VoteID = ID[voteKind]
+	// GrantID is the id of a grant: grt_….
+	GrantID = ID[grantKind]
+	// OperationID is the id of an operation on a target: op_….
+	OperationID = ID[opKind]
+	// EntitlementID is the id of an entitlement: ent_….
 	EntitlementID = ID[entKind]
-	SessionID     = ID[sessionKind]
-	EventID       = ID[eventKind]
+	// SessionID is the id of a browser session: ses_….
+	SessionID = ID[sessionKind]
+	// EventID is the id of an audit event: evt_….
+	EventID = ID[eventKind]
 )
 
 // NewID makes an id whose first 48 bits are now in milliseconds, so that ids
@@ -59,7 +66,7 @@ func NewID[I ~[16]byte](now time.Time) I {
 	var id I
 	_, _ = rand.Read(id[6:]) // never fails: crypto/rand ends the process instead
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // times before 1970 do not occur
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
 	copy(id[:6], ms[2:])
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
@@ -82,7 +89,7 @@ func ParseID[K kind](s string) (ID[K], error) {
 			return id, fmt.Errorf("not an id of the form %s_…: character %d is not one of %s", k.prefix(), i+1, crockford)
 		}
 		hi = hi<<5 | lo>>59
-		lo = lo<<5 | uint64(d) //nolint:gosec // 0 to 31
+		lo = lo<<5 | uint64(d)
 	}
 	binary.BigEndian.PutUint64(id[:8], hi)
 	binary.BigEndian.PutUint64(id[8:], lo)

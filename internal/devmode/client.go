@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -39,11 +40,12 @@ type apiError struct {
 }
 
 func (e *apiError) Error() string {
-	s := fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Detail)
+	var s strings.Builder
+	fmt.Fprintf(&s, "%d %s: %s", e.Status, e.Code, e.Detail)
 	for _, f := range e.Errors {
-		s += "; " + f.Pointer + " " + f.Detail
+		s.WriteString("; " + f.Pointer + " " + f.Detail)
 	}
-	return s
+	return s.String()
 }
 
 // call sends one request and decodes the answer. in is sent as JSON, or as it

@@ -130,7 +130,7 @@ func (w *walk) selfApproval(ctx context.Context) error {
 	var refused *apiError
 	err := w.vote(ctx, w.ada)
 	if !errors.As(err, &refused) || refused.Code != "self_approval" {
-		return fmt.Errorf("Ada's vote on her own request must be refused, but: %w", orNothing(err))
+		return fmt.Errorf("a vote on her own request must be refused, but: %w", orNothing(err))
 	}
 	w.note("%d %s: %s", refused.Status, refused.Code, refused.Detail)
 	return nil

@@ -98,9 +98,9 @@ func section(b *bytes.Buffer, docs map[string]map[string]string, v reflect.Value
 
 func value(v reflect.Value) string {
 	var s string
-	if list, ok := v.Interface().([]string); ok {
+	if list, ok := reflect.TypeAssert[[]string](v); ok {
 		s = strings.Join(slices.Clone(list), ", ")
-	} else if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	} else if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		text, _ := m.MarshalText()
 		s = strings.ToLower(string(text))
 	} else {
