@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -86,6 +87,7 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 		if err != nil {
 			return fmt.Errorf("gathering facts: %w", err)
 		}
+		facts.Salt = hex.EncodeToString(newSalt())
 		verdict = engine.Evaluate(ix, ask, made.Hash, facts)
 		verdict.ID = access.NewID[access.DecisionID](tx.Now)
 		made.DecisionID = verdict.ID

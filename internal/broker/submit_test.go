@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"encoding/json"
 	"sync"
 	"testing"
 	"time"
@@ -8,6 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/engine"
+	"github.com/rampkeeper/rampkeeper/internal/pgtest"
+	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
 func TestSubmit(t *testing.T) {
@@ -335,4 +339,55 @@ func TestDryRunStoresNothing(t *testing.T) {
 		require.Equal(t, want, d.Outcome)
 	}
 	require.Equal(t, written{Requests: []string{}, Votes: []string{}, Grants: []string{}, Audit: []string{}}, s.wrote(t))
+}
+
+func TestStoredDecisionReplays(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	req := s.submit(t, s.alice, ordersRead, ledgerAdmin)
+
+	require.NoError(t, s.b.store.InTx(t.Context(), func(tx *store.Tx) error {
+		row, err := tx.DecisionRow(t.Context(), req.DecisionID)
+		require.NoError(t, err)
+		var facts engine.Facts
+		require.NoError(t, json.Unmarshal(row.Facts, &facts))
+		ix, err := s.b.policyOf(t.Context(), tx, row.Decision.PolicyRevision)
+		require.NoError(t, err)
+
+		again := engine.Evaluate(ix, req.Ask, req.Hash, facts)
+
+		again.ID = row.Decision.ID
+		body, err := json.Marshal(again)
+		require.NoError(t, err)
+		require.Equal(t, string(row.Body), string(body), "byte for byte")
+		require.Equal(t, facts.Digest(), again.FactsDigest)
+		require.Equal(t, req.Hash, access.HashRequest(req.ID, req.Request.Requester, req.Ask, req.ReasonSalt), "what was stored is what was hashed")
+		return nil
+	}))
+}
+
+// TestDigestsCannotBeGuessed: all that goes into the facts of a resource that
+// does not exist is known to who asks for it.
+func TestDigestsCannotBeGuessed(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	out, err := s.b.Submit(t.Context(), s.alice, ask(nowhere), Key{})
+	require.Error(t, err)
+	guess := engine.Facts{Now: noon, Subject: s.alice.Subject, Accounts: map[string]string{}}
+
+	events, err := s.b.Timeline(t.Context(), s.alice, out.Request.ID)
+
+	require.NoError(t, err)
+	require.Len(t, events, 1)
+	require.NotContains(t, string(events[0].Entry), string(guess.Digest()))
+}
+
+func TestSubmitBeforeAnyPolicy(t *testing.T) {
+	t.Parallel()
+	s := &scene{db: pgtest.New(t), clock: &clock{now: noon}, everybody: map[string]access.Caller{}}
+	s.b = New(Config{Store: s.db.Store(t, store.WithClock(s.clock.Now)), Issuer: issuer})
+
+	_, err := s.b.Submit(t.Context(), s.person(t, "alice"), ask(ordersRead), Key{})
+
+	require.Equal(t, access.NotReady, access.AsError(err).Code)
 }

@@ -304,3 +304,55 @@ func TestTally(t *testing.T) {
 		s.alice.ID: "Alice", s.olive.ID: "Olive", s.oscar.ID: "Oscar", s.otto.ID: "Otto",
 	}, view.People)
 }
+
+// TestLastVotesAtOnce fills the last seat by several people at the same time.
+func TestLastVotesAtOnce(t *testing.T) {
+	t.Parallel()
+
+	t.Run("OfOneRequest", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		req := s.submit(t, s.alice, queueAdmin)
+		voters := []access.Caller{s.olive, s.oscar, s.otto}
+		errs := make([]error, len(voters))
+		var wg sync.WaitGroup
+
+		for i, who := range voters {
+			wg.Go(func() { _, errs[i] = s.vote(t, who, req, access.Approve) })
+		}
+		wg.Wait()
+
+		late := 0
+		for _, err := range errs {
+			if access.IsCode(err, access.StateConflict) {
+				late++
+			} else {
+				require.NoError(t, err)
+			}
+		}
+		require.Equal(t, 1, late, "two are enough")
+		wrote := s.wrote(t)
+		require.Equal(t, []string{"alice approved approve 4"}, wrote.Requests)
+		require.Equal(t, []string{"0 scheduled pg/admin pair"}, wrote.Grants)
+		require.Len(t, wrote.Votes, 2)
+	})
+	t.Run("OfRequestsForTheLastPlace", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.apply(t, replace(t, changes, "approvals:", "limits: {activeTotal: 1}\n  approvals:"))
+		reqs := []RequestView{s.submit(t, s.alice, ordersAdmin), s.submit(t, s.alan, ordersAdmin)}
+		var wg sync.WaitGroup
+
+		for _, req := range reqs {
+			wg.Go(func() {
+				_, err := s.vote(t, s.olive, req, access.Approve)
+				require.NoError(t, err)
+			})
+		}
+		wg.Wait()
+
+		require.Len(t, s.wrote(t).Grants, 1)
+		require.ElementsMatch(t, []access.RequestState{access.Approved, access.Invalidated},
+			[]access.RequestState{s.state(t, reqs[0].ID), s.state(t, reqs[1].ID)})
+	})
+}
