@@ -122,10 +122,34 @@ func TestDurationLeftOut(t *testing.T) {
 	f := policyFacts("red")
 
 	require.Equal(t, access.Seconds(1200), engine.Evaluate(ix, reads(0), "", f).Items[0].Offer.Duration, "the contract's default")
-	f.Extends = &engine.Extension{Contract: "reads", StartedAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(50 * time.Minute), MaxTotal: 7200}
-	require.Equal(t, access.Seconds(600), engine.Evaluate(ix, reads(0), "", f).Items[0].Offer.Duration, "what is left")
+	longer := reads(0)
+	longer.Extends = access.GrantID{1}
+	f.Extends = &engine.Extension{Grant: longer.Extends, Contract: "reads", StartedAt: noon.Add(-time.Hour), ExpiresAt: noon.Add(50 * time.Minute), MaxTotal: 7200}
+	require.Equal(t, access.Seconds(600), engine.Evaluate(ix, longer, "", f).Items[0].Offer.Duration, "what is left")
 	f.Extends.MaxTotal = 6600
-	require.Equal(t, access.Refuse, engine.Evaluate(ix, reads(0), "", f).Outcome, "what was pinned bounds it too")
+	require.Equal(t, access.Refuse, engine.Evaluate(ix, longer, "", f).Outcome, "what was pinned bounds it too")
+}
+
+func TestExtensionIsAboutOneKnownGrant(t *testing.T) {
+	t.Parallel()
+	ix := load(t, []byte(policy))
+	longer := reads(60)
+	longer.Extends = access.GrantID{1}
+	known := policyFacts("red")
+	known.Extends = &engine.Extension{Grant: longer.Extends, Contract: "reads", StartedAt: noon, ExpiresAt: noon.Add(time.Hour)}
+	twice := longer
+	twice.Items = append(twice.Items, twice.Items[0])
+	other := longer
+	other.Extends = access.GrantID{2}
+
+	require.Equal(t, access.Review, engine.Evaluate(ix, longer, "", known).Outcome)
+	for name, d := range map[string]access.Decision{
+		"no facts": engine.Evaluate(ix, longer, "", policyFacts("red")), "no extension": engine.Evaluate(ix, reads(60), "", known),
+		"two items": engine.Evaluate(ix, twice, "", known), "another grant": engine.Evaluate(ix, other, "", known),
+	} {
+		require.Equal(t, access.Refuse, d.Outcome, name)
+		require.Equal(t, access.FactUnavailable, d.Reasons[0].Code, name)
+	}
 }
 
 func TestRefusalsBesideContracts(t *testing.T) {

@@ -88,6 +88,13 @@ func (e *evaluation) decide() access.ItemDecision {
 	if refusal, ok := e.catalogued(); !ok {
 		return e.refused(refusal)
 	}
+	if x := e.f.Extends; (x != nil) != !e.ask.Extends.IsZero() || x != nil && (x.Grant != e.ask.Extends || len(e.ask.Items) != 1) {
+		return e.refused(access.Reason{
+			Code: access.FactUnavailable, Item: e.at,
+			Message: "An extension is about one grant and its one item, and this is not what is known of it.",
+			Fix:     "Ask anew instead of extending.",
+		})
+	}
 	gs, denials := e.guardrails()
 	offers, failures := e.offers(gs)
 	if len(denials) > 0 {

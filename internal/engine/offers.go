@@ -12,8 +12,8 @@ import (
 
 // What a contract that does not say gets.
 const (
-	DefaultStartWithin  = 24 * 60 * 60 * access.Seconds(1)
-	DefaultDecideWithin = 8 * 60 * 60 * access.Seconds(1)
+	DefaultStartWithin  access.Seconds = 24 * 60 * 60
+	DefaultDecideWithin access.Seconds = 8 * 60 * 60
 )
 
 // failure is a reason why a contract makes no offer.
