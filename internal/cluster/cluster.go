@@ -83,7 +83,15 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := bin.reachable(who); err != nil {
 		return nil, err
 	}
+	unlock, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	data := filepath.Join(dir, "pg")
+	if err := clearStale(data); err != nil {
+		return nil, err
+	}
 	if err := initialize(ctx, bin, who, data); err != nil {
 		return nil, err
 	}
@@ -108,7 +116,7 @@ func start(ctx context.Context, bin binaries, who account, data string, cfg Conf
 			return nil, err
 		}
 	}
-	if c.SocketDir, err = makeSocketDir(who); err != nil {
+	if c.SocketDir, err = makeSocketDir(who, filepath.Dir(data)); err != nil {
 		return nil, err
 	}
 	if c.server, err = launch(ctx, bin, who, c, cfg); err != nil {

@@ -22,6 +22,9 @@ func prepareDir(dir string, who account) error {
 		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's account has to pass; the data below is 0700
 			return fmt.Errorf("making the directory of the database: %w", err)
 		}
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as above, whatever the umask is
+			return fmt.Errorf("making the directory of the database: %w", err)
+		}
 	case err != nil:
 		return fmt.Errorf("looking at the directory of the database: %w", err)
 	case !info.IsDir():
@@ -34,17 +37,28 @@ const socketDirPrefix = "rkpg"
 
 // makeSocketDir makes a directory with a short name, because the name of a
 // socket has at most 107 bytes, that only the server's account and we enter.
-func makeSocketDir(who account) (string, error) {
-	dir := os.TempDir()
-	if len(dir) > 60 || who.canEnter(dir) != nil {
-		dir = "/tmp"
+// Its name is kept beside the data, so that the next start can remove what a
+// process that was killed left behind.
+func makeSocketDir(who account, dir string) (string, error) {
+	kept := filepath.Join(dir, "socket-dir")
+	if old, err := os.ReadFile(kept); err == nil && strings.HasPrefix(filepath.Base(string(old)), socketDirPrefix) { //nolint:gosec // our own directory
+		if err := os.RemoveAll(string(old)); err != nil {
+			return "", fmt.Errorf("removing the socket directory of an earlier server: %w", err)
+		}
 	}
-	sockets, err := os.MkdirTemp(dir, socketDirPrefix)
+	temp := os.TempDir()
+	if len(temp) > 60 || who.canEnter(temp) != nil {
+		temp = "/tmp"
+	}
+	sockets, err := os.MkdirTemp(temp, socketDirPrefix)
 	if err != nil {
 		return "", fmt.Errorf("making a directory for the database's socket: %w", err)
 	}
 	if err := who.own(sockets); err != nil {
 		return "", errors.Join(err, os.RemoveAll(sockets))
+	}
+	if err := os.WriteFile(kept, []byte(sockets), 0o600); err != nil {
+		return "", errors.Join(fmt.Errorf("noting the database's socket: %w", err), os.RemoveAll(sockets))
 	}
 	return sockets, nil
 }
@@ -54,7 +68,7 @@ func makeSocketDir(who account) (string, error) {
 func initialize(ctx context.Context, bin binaries, who account, data string) error {
 	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION")) //nolint:gosec // our own directory
 	if err == nil {
-		return sameMajor(data, strings.TrimSpace(string(version)), bin)
+		return fitting(data, strings.TrimSpace(string(version)), bin, who)
 	}
 	if !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("looking at the database in %s: %w. If it belongs to another account, use a directory of your own or start as that account", data, err)
@@ -62,11 +76,6 @@ func initialize(ctx context.Context, bin binaries, who account, data string) err
 	if _, err := os.Stat(data); err == nil {
 		return fmt.Errorf("%s exists and is not a PostgreSQL data directory: move it away, or name another directory", data)
 	}
-	lock, err := lockDir(filepath.Dir(data))
-	if err != nil {
-		return err
-	}
-	defer lock()
 	half := data + ".init"
 	if err := os.RemoveAll(half); err != nil {
 		return fmt.Errorf("removing a database that was never finished: %w", err)
@@ -92,13 +101,21 @@ func initialize(ctx context.Context, bin binaries, who account, data string) err
 	return nil
 }
 
-func sameMajor(data, version string, bin binaries) error {
-	ours, _, _ := strings.Cut(bin.version, ".")
-	if version == ours {
-		return nil
+// fitting says whether an existing data directory is one that this account can
+// run with these programs.
+func fitting(data, version string, bin binaries, who account) error {
+	owner, err := ownerOf(data)
+	if err != nil {
+		return fmt.Errorf("looking at the database: %w", err)
 	}
-	return fmt.Errorf("the database in %s was made by PostgreSQL %s and this is %s (%s): set %s to the bin directory of version %s, or start over in another directory",
-		data, version, bin.version, bin.dir, binVariable, version)
+	if int(owner) != who.uid {
+		return fmt.Errorf("the database in %s belongs to uid %d, and PostgreSQL would run as %s here: start as the account that made it, or name another directory", data, owner, who.name)
+	}
+	if ours, _, _ := strings.Cut(bin.version, "."); version != ours {
+		return fmt.Errorf("the database in %s was made by PostgreSQL %s and this is %s (%s): set %s to the bin directory of version %s, or start over in another directory",
+			data, version, bin.version, bin.dir, binVariable, version)
+	}
+	return nil
 }
 
 // environment is all that the server's programs see of ours: with the caller's

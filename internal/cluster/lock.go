@@ -30,12 +30,15 @@ func lockDir(dir string) (unlock func(), err error) {
 	}, nil
 }
 
+const pidFile = "postmaster.pid"
+
 // clearStale looks at the pid file of an earlier server. One that runs is an
 // error; a file whose process is gone is left to PostgreSQL; a file whose pid
 // now belongs to another program would make PostgreSQL refuse to start, so it
 // is removed.
-func clearStale(pidFile, data string) error {
-	lines := readLines(pidFile)
+func clearStale(data string) error {
+	path := filepath.Join(data, pidFile)
+	lines := readLines(path)
 	if len(lines) == 0 {
 		return nil
 	}
@@ -44,7 +47,6 @@ func clearStale(pidFile, data string) error {
 		return nil // PostgreSQL says what it thinks of it
 	}
 	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
-		removeSocketDir(lines)
 		return nil
 	}
 	running, err := isServerOf(pid, data)
@@ -54,8 +56,7 @@ func clearStale(pidFile, data string) error {
 	if running {
 		return fmt.Errorf("a database is already running in %s (pid %d): stop it first, or name another directory", data, pid)
 	}
-	removeSocketDir(lines)
-	if err := os.Remove(pidFile); err != nil {
+	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("removing the pid file that an earlier server left: %w", err)
 	}
 	return nil
@@ -92,15 +93,6 @@ func ownerOf(path string) (uint32, error) {
 		return 0, err
 	}
 	return stat.Uid, nil
-}
-
-// removeSocketDir removes the socket directory of a server that was killed
-// together with its starter. The fifth line of the pid file names it.
-func removeSocketDir(pidLines []string) {
-	if len(pidLines) < 5 || !strings.HasPrefix(filepath.Base(pidLines[4]), socketDirPrefix) {
-		return
-	}
-	_ = os.RemoveAll(pidLines[4]) // nothing depends on it
 }
 
 func readLines(path string) []string {

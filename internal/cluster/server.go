@@ -31,15 +31,6 @@ type server struct {
 
 // launch starts the server and waits until it is ready.
 func launch(ctx context.Context, bin binaries, who account, c *Cluster, cfg Config) (*server, error) {
-	lock, err := lockDir(filepath.Dir(c.DataDir))
-	if err != nil {
-		return nil, err
-	}
-	defer lock()
-	pidFile := filepath.Join(c.DataDir, "postmaster.pid")
-	if err := clearStale(pidFile, c.DataDir); err != nil {
-		return nil, err
-	}
 	s := &server{done: make(chan struct{}), log: &logTail{out: cfg.Log}}
 	s.cmd = exec.Command(bin.path("postgres"), arguments(c, cfg)...) //nolint:gosec,noctx // looked up by findBinaries; stop ends it in order
 	s.cmd.Dir, s.cmd.Env = "/", environment()
@@ -62,7 +53,7 @@ func launch(ctx context.Context, bin binaries, who account, c *Cluster, cfg Conf
 	if err := <-started; err != nil {
 		return nil, fmt.Errorf("starting %s: %w", s.cmd.Path, err)
 	}
-	if err := s.ready(ctx, pidFile); err != nil {
+	if err := s.ready(ctx, filepath.Join(c.DataDir, pidFile)); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
 	return s, nil
@@ -97,12 +88,12 @@ func arguments(c *Cluster, cfg Config) []string {
 
 // ready waits until the server says so in its pid file. The file of a server
 // that was killed may say the same, hence the comparison of the pid.
-func (s *server) ready(ctx context.Context, pidFile string) error {
+func (s *server) ready(ctx context.Context, path string) error {
 	pid := strconv.Itoa(s.cmd.Process.Pid)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		lines := readLines(pidFile)
+		lines := readLines(path)
 		if len(lines) >= 8 && lines[0] == pid && strings.TrimSpace(lines[7]) == "ready" {
 			return nil
 		}
