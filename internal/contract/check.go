@@ -2,7 +2,6 @@ package contract
 
 import (
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 )
@@ -13,8 +12,11 @@ type checker struct {
 	docs  []loaded
 	first map[identity]*parsed // every document by its name, faulty ones too
 	// labels are the keys that resources declare.
-	labels    map[string]bool
-	selectors []selectorUse
+	labels      map[string]bool
+	selectors   []selectorUse
+	byKind      map[string][]string // the names in first, sorted
+	covered     map[string][]string // the roles that a pattern covers, as they were found
+	suggestions int
 }
 
 // selectorUse is a selector where a document has it.
@@ -25,7 +27,16 @@ type selectorUse struct {
 }
 
 func check(set *Set, docs []loaded, first map[identity]*parsed) Problems {
-	c := &checker{set: set, docs: docs, first: first, labels: map[string]bool{}}
+	c := &checker{
+		set: set, docs: docs, first: first, labels: map[string]bool{},
+		byKind: map[string][]string{}, covered: map[string][]string{},
+	}
+	for id := range first {
+		c.byKind[id.kind] = append(c.byKind[id.kind], id.name)
+	}
+	for _, names := range c.byKind {
+		slices.Sort(names)
+	}
 	for i := range set.Resources {
 		for k := range set.Resources[i].Spec.Labels {
 			c.labels[k] = true
@@ -57,15 +68,26 @@ func (p *parsed) warn(at place, pointer, message, fix string) {
 	}
 }
 
-// names gives the names of the documents of a kind.
-func (c *checker) names(kind string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for id := range c.first {
-			if id.kind == kind && !yield(id.name) {
-				return
+// roleNames gives the roles that a pattern covers.
+func (c *checker) roleNames(pattern string) []string {
+	names, done := c.covered[pattern]
+	if !done {
+		for _, name := range c.byKind["Role"] {
+			if MatchRole(pattern, name) {
+				names = append(names, name)
 			}
 		}
+		c.covered[pattern] = names
 	}
+	return names
+}
+
+// didYouMean suggests a name of the kind, for the first of very many faults.
+func (c *checker) didYouMean(written, kind string) string {
+	if c.suggestions++; c.suggestions > maxSuggestions {
+		return ""
+	}
+	return didYouMean(written, slices.Values(c.byKind[kind]))
 }
 
 func (c *checker) contract(p *parsed, k *Contract) {
@@ -187,12 +209,11 @@ func (c *checker) roles(p *parsed, at string, roles []string) {
 	for i, r := range roles {
 		here := fmt.Sprintf("%s/%d", at, i)
 		if strings.Contains(r, "*") {
-			matches := func(name string) bool { return MatchRole(r, name) }
-			if !contains(c.names("Role"), matches) {
+			if len(c.roleNames(r)) == 0 {
 				p.warn(p.at[here], here, "no role is covered by "+quote(r), "")
 			}
 		} else if _, ok := c.first[identity{"Role", r}]; !ok {
-			p.fault(p.at[here], here, "there is no role "+quote(r), didYouMean(r, c.names("Role")))
+			p.fault(p.at[here], here, "there is no role "+quote(r), c.didYouMean(r, "Role"))
 		}
 	}
 }
@@ -202,10 +223,11 @@ func (c *checker) among(p *parsed, at string, roles, permitted []string, otherwi
 	if len(roles) == 0 {
 		return
 	}
-	for role := range c.names("Role") {
-		covers := func(pattern string) bool { return MatchRole(pattern, role) }
-		if slices.ContainsFunc(roles, covers) && slices.ContainsFunc(permitted, covers) {
-			return
+	for _, pattern := range roles {
+		for _, role := range c.roleNames(pattern) {
+			if matchesAny(permitted, role) {
+				return
+			}
 		}
 	}
 	p.warn(p.whereOf(at), at, "the contract permits none of these roles: "+otherwise, "")
@@ -218,16 +240,7 @@ func (c *checker) seats(p *parsed, at string, seats []Seat) {
 		}
 		if _, ok := c.first[identity{"Approvers", s.From.Set}]; !ok {
 			here := fmt.Sprintf("%s/%d/from/set", at, i)
-			p.fault(p.at[here], here, "there are no approvers "+quote(s.From.Set), didYouMean(s.From.Set, c.names("Approvers")))
+			p.fault(p.at[here], here, "there are no approvers "+quote(s.From.Set), c.didYouMean(s.From.Set, "Approvers"))
 		}
 	}
-}
-
-func contains(names iter.Seq[string], is func(string) bool) bool {
-	for n := range names {
-		if is(n) {
-			return true
-		}
-	}
-	return false
 }

@@ -48,7 +48,7 @@ func (c *checker) resources() {
 				s.doc.warn(s.doc.at[s.pointer], s.pointer, id+" does not have these labels", "")
 			}
 		case s.Path != "" && s.Type != "*" && !strings.Contains(s.Path, "*"):
-			fix := didYouMean(id, c.names("Resource"))
+			fix := c.didYouMean(id, "Resource")
 			s.doc.fault(s.doc.at[s.pointer+"/path"], s.pointer+"/path", "there is no resource "+quote(id), fix)
 		default:
 			s.doc.warn(s.doc.at[s.pointer], s.pointer, "covers no resource of the catalogue", "")

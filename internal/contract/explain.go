@@ -3,7 +3,6 @@ package contract
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -27,7 +26,7 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 	for _, segment := range e.InstanceLocation {
 		pointer += "/" + escape(segment)
 	}
-	if said[pointer] {
+	if said[pointer] || len(p.problems) >= maxDocProblems {
 		return
 	}
 	switch k := e.ErrorKind.(type) {
@@ -41,7 +40,7 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 		return
 	case *kind.AdditionalProperties:
 		allowed := compiled().fields(e.SchemaURL)
-		for _, name := range k.Properties {
+		for _, name := range slices.Sorted(slices.Values(k.Properties)) {
 			p.unknown(pointer, name, allowed)
 		}
 		return
@@ -66,16 +65,19 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 // validator hands out a location that it goes on writing to, of which only the
 // length can be trusted; the key is looked for instead.
 func (p *parsed) badKey(key string, depth int, fix string, said map[string]bool) {
-	for _, pointer := range slices.Sorted(maps.Keys(p.keyAt)) {
+	found := ""
+	for pointer := range p.keyAt { // any order: the least is taken
 		segments := strings.Split(pointer, "/")
 		if len(segments) != depth+2 || segments[depth+1] != escape(key) || said[pointer] {
 			continue
 		}
-		if parent := segments[depth]; parent == "labels" || parent == "entitlements" {
-			said[pointer] = true
-			p.fault(p.keyAt[pointer], pointer, quote(key)+" cannot be a key here", fix)
-			return
+		if parent := segments[depth]; (parent == "labels" || parent == "entitlements") && (found == "" || pointer < found) {
+			found = pointer
 		}
+	}
+	if found != "" {
+		said[found] = true
+		p.fault(p.keyAt[found], found, quote(key)+" cannot be a key here", fix)
 	}
 }
 

@@ -2,7 +2,10 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
 // Lint reports what is allowed and still probably not meant, looking at the
@@ -19,6 +22,9 @@ func Lint(set *Set) Problems {
 	l.problems.Sort()
 	return l.problems.limited()
 }
+
+// maxPairs bounds what reach looks at.
+const maxPairs = 1_000_000
 
 type linter struct {
 	set      *Set
@@ -38,6 +44,15 @@ func (l *linter) warn(kind, name, pointer, message, fix string) {
 // reach goes over every role on every resource that it means something on,
 // and looks at which contracts answer.
 func (l *linter) reach() {
+	pairs := 0
+	for i := range l.set.Resources {
+		kind, _ := SplitResource(l.set.Resources[i].Metadata.Name)
+		pairs += len(l.ix.byType[kind])
+	}
+	if pairs > maxPairs {
+		l.problems = append(l.problems, Problem{File: "policy", Warning: true, Message: fmt.Sprintf("there are %d pairs of a role and a resource, too many to look for contracts that are never reached", pairs)})
+		return
+	}
 	permits, offers := map[string]bool{}, map[string]bool{} // contracts
 	told := map[[2]string]bool{}
 	for i := range l.set.Resources {
@@ -120,6 +135,9 @@ func seatsFor(c *Contract, role string) int {
 func (l *linter) quorums() {
 	for i := range l.set.Contracts {
 		c := &l.set.Contracts[i]
+		if !l.countable(c) {
+			continue
+		}
 		for _, role := range l.set.Roles {
 			name := role.Metadata.Name
 			permitted := false
@@ -134,6 +152,18 @@ func (l *linter) quorums() {
 			}
 		}
 	}
+}
+
+// countable says whether any seat of the contract names only users.
+func (l *linter) countable(c *Contract) bool {
+	for _, s := range c.Spec.Approvals.Stages {
+		for _, seat := range s.Seats {
+			if !slices.ContainsFunc(l.ix.SeatWho(seat), func(w access.Who) bool { return w.Group != "" }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // fillable looks for distinct people for all seats that name only users.

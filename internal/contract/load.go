@@ -27,8 +27,13 @@ func Load(files ...File) (*Set, Problems) {
 	set := &Set{}
 	var docs []loaded
 	first := map[identity]*parsed{}
+	nodes := 0
 	for _, c := range chunks {
 		p := parse(c)
+		if nodes += p.nodes; nodes > MaxNodes || len(problems) >= maxProblems {
+			problems.Sort()
+			return nil, append(problems.limited(), Problem{File: c.file, Line: c.line, Column: 1, Message: "from here on nothing was looked at", Fix: "mend the problems before, or read fewer files at once"})
+		}
 		kind, name, ok := p.identify()
 		if ok {
 			p.validate(kind)

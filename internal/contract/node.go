@@ -24,6 +24,7 @@ type parsed struct {
 	value    any
 	at       map[string]place // of values
 	keyAt    map[string]place // of the keys that lead to them
+	nodes    int
 	problems Problems
 }
 
@@ -63,7 +64,7 @@ func parse(c chunk) *parsed {
 
 // fault reports an error; the place counts from the start of the document.
 func (p *parsed) fault(at place, pointer, message, fix string) {
-	if len(p.problems) < maxProblems {
+	if len(p.problems) < maxDocProblems {
 		p.problems = append(p.problems, Problem{
 			File: p.file, Line: p.line + at.line - 1, Column: at.column, Pointer: pointer, Message: message, Fix: fix,
 		})
@@ -103,6 +104,7 @@ var integer = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,17})$`)
 func (p *parsed) walk(n *yaml.Node, pointer string, depth int) any {
 	at := place{n.Line, n.Column}
 	p.at[pointer] = at
+	p.nodes++
 	if n.Anchor != "" {
 		p.fault(at, pointer, "an anchor (&"+n.Anchor+") is not accepted", "write the value out where it is needed")
 	}

@@ -12,10 +12,13 @@ import (
 // keep what an attacker writes from costing more than it is worth.
 const (
 	MaxBytes         = 16 << 20 // of all files together
-	MaxDocumentBytes = 256 << 10
+	MaxDocumentBytes = 64 << 10
 	MaxDocuments     = 100_000
+	MaxNodes         = 2_000_000 // keys, values, lists and mappings of all files together
 	MaxDepth         = 32
 	maxProblems      = 500
+	maxDocProblems   = 100
+	maxSuggestions   = 50 // of names in the set, each of which looks at all of them
 )
 
 // chunk is the text of one document of a stream.
