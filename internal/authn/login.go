@@ -34,13 +34,10 @@ func (a *Authenticator) Login(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, r, unready(err))
 		return
 	}
-	binding := ""
-	if cookie, err := r.Cookie(loginCookie); err == nil && len(cookie.Value) == len(newSecret()) {
+	binding, state, verifier := newSecret(), newSecret(), oauth2.GenerateVerifier()
+	if cookie, err := r.Cookie(loginCookie); err == nil && len(cookie.Value) == len(binding) {
 		binding = cookie.Value // another tab of this browser is signing in, too
-	} else {
-		binding = newSecret()
 	}
-	state, verifier := newSecret(), oauth2.GenerateVerifier()
 	err = a.store.InTx(r.Context(), func(tx *store.Tx) error {
 		return tx.InsertLogin(r.Context(), store.Login{
 			StateHash: hash(state),

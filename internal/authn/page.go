@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"html/template"
 	"net/http"
 	"strings"
@@ -44,7 +45,7 @@ func (a *Authenticator) fail(w http.ResponseWriter, r *http.Request, err error) 
 	status, ok := statuses[e.Code]
 	if !ok {
 		status = http.StatusInternalServerError
-		e = access.AsError(errInternal)
+		e = access.AsError(errUnsaid)
 		a.config.Log.ErrorContext(r.Context(), "signing in or out failed", "path", r.URL.Path, "err", err)
 	} else {
 		a.config.Log.InfoContext(r.Context(), "signing in or out was refused", "path", r.URL.Path, "err", err)
@@ -75,8 +76,8 @@ func (a *Authenticator) fail(w http.ResponseWriter, r *http.Request, err error) 
 	_, _ = body.WriteTo(w) // the client may be gone
 }
 
-// errInternal is no Error, so that it becomes the one that says nothing.
-var errInternal = http.ErrAbortHandler
+// errUnsaid is no access.Error, so it becomes the one that says nothing.
+var errUnsaid = errors.New("unsaid")
 
 // wantsPage says whether a browser shows the answer to a person.
 func wantsPage(r *http.Request) bool {
