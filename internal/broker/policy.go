@@ -56,7 +56,11 @@ func (b *Broker) compile(ctx context.Context, tx *store.Tx, revision int64) (*co
 func (b *Broker) remember(ix *contract.Index) {
 	for {
 		have := b.index.Load()
-		if have != nil && have.Revision >= ix.Revision || b.index.CompareAndSwap(have, ix) {
+		if have != nil && have.Revision >= ix.Revision {
+			return
+		}
+		if b.index.CompareAndSwap(have, ix) {
+			b.metrics.prepareContracts(ix)
 			return
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/contract"
 	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
@@ -14,6 +15,22 @@ import (
 type closing struct {
 	req      access.Request
 	decision access.Decision
+}
+
+// outcomes are all that rampkeeper_decisions_total knows.
+var outcomes = []string{
+	"auto_approved", string(access.Approved), string(access.Refused), string(access.Denied),
+	string(access.Withdrawn), string(access.LapsedAsk), string(access.Invalidated),
+}
+
+// prepareContracts makes the series of the contracts in force, so that the
+// first decision under one is an increase and not the start of a series.
+func (m *metrics) prepareContracts(ix *contract.Index) {
+	for _, c := range ix.Set().Contracts {
+		for _, outcome := range outcomes {
+			m.decisions.WithLabelValues(c.Metadata.Name, outcome).Add(0)
+		}
+	}
 }
 
 // countClosed counts the requests that left pending.

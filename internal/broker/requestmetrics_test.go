@@ -30,11 +30,6 @@ func TestRequestMetrics(t *testing.T) {
 	s.clock.pass(30 * time.Second)
 
 	require.NoError(t, testutil.GatherAndCompare(reg, strings.NewReader(`
-# HELP rampkeeper_decisions_total Requests decided, by the contract that governed and how they came out.
-# TYPE rampkeeper_decisions_total counter
-rampkeeper_decisions_total{contract="",outcome="refused"} 1
-rampkeeper_decisions_total{contract="changes",outcome="approved"} 1
-rampkeeper_decisions_total{contract="reads",outcome="auto_approved"} 1
 # HELP rampkeeper_policy_denials_total Callers told no, by the rule that said it.
 # TYPE rampkeeper_policy_denials_total counter
 rampkeeper_policy_denials_total{contract="",rule="self_approval"} 1
@@ -45,5 +40,11 @@ rampkeeper_requests_pending{contract="changes"} 1
 # HELP rampkeeper_requests_pending_oldest_seconds How long the oldest of them has waited.
 # TYPE rampkeeper_requests_pending_oldest_seconds gauge
 rampkeeper_requests_pending_oldest_seconds{contract="changes"} 30
-`), "rampkeeper_decisions_total", "rampkeeper_policy_denials_total", "rampkeeper_requests_pending", "rampkeeper_requests_pending_oldest_seconds"))
+`), "rampkeeper_policy_denials_total", "rampkeeper_requests_pending", "rampkeeper_requests_pending_oldest_seconds"))
+	for labels, want := range map[[2]string]float64{
+		{"", "refused"}: 1, {"changes", "approved"}: 1, {"reads", "auto_approved"}: 1, {"ledger", "denied"}: 0,
+	} {
+		require.InDelta(t, want, testutil.ToFloat64(s.b.metrics.decisions.WithLabelValues(labels[0], labels[1])), 0, "%v", labels)
+	}
+	require.Equal(t, 1+6*len(outcomes), testutil.CollectAndCount(s.b.metrics.decisions), "a series for each contract and outcome from the start")
 }
