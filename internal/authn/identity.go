@@ -37,18 +37,15 @@ func (a *Authenticator) complete(ctx context.Context, d *discovered, c claims, t
 		return c
 	}
 	info, err := d.op.UserInfo(a.provider.with(ctx), oauth2.StaticTokenSource(tokens))
-	if err == nil && info.Subject != c.subject.ID.Subject() {
-		err = errors.New("the answer is about somebody else")
-	}
 	var raw map[string]json.RawMessage
 	if err == nil {
 		err = info.Claims(&raw)
 	}
+	if sub, ok := text(raw["sub"]); err == nil && (!ok || sub != c.subject.ID.Subject()) {
+		err = errors.New("the answer is about somebody else")
+	}
 	if err != nil {
 		a.config.Log.WarnContext(ctx, "the identity provider's userinfo gave no claims; groups are not known", "err", err)
-		return c
-	}
-	if sub, ok := text(raw["sub"]); !ok || sub != c.subject.ID.Subject() {
 		return c
 	}
 	more := claims{}
