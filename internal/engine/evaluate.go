@@ -224,7 +224,7 @@ next:
 			continue
 		}
 		for t := range out {
-			if out[t].Contract == o.Contract && out[t].DeniesNeeded == o.DeniesNeeded && reflect.DeepEqual(out[t].Stages, o.Stages) {
+			if out[t].Contract == o.Contract && reflect.DeepEqual(out[t].Stages, o.Stages) {
 				out[t].Items = append(out[t].Items, i)
 				continue next
 			}
