@@ -99,6 +99,7 @@ func TestCatalog(t *testing.T) {
 		{"OtherType", s.alice, CatalogFilter{Type: "postgres"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			require.Equal(t, tt.want, catalogIDs(t, s, tt.who, tt.f))
 		})
 	}

@@ -5,8 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
@@ -74,6 +76,8 @@ func TestSourceLosesNothingButMarkers(t *testing.T) {
 	require.Equal(t, 4, set.Documents[1].Line)
 	again := load(t, set.Documents[0].Source+"---\n"+set.Documents[1].Source)
 	require.Equal(t, set.Digest(), again.Digest())
+	unsorted := contract.Set{Documents: []contract.Document{set.Documents[1], set.Documents[0]}}
+	require.Equal(t, set.Digest(), unsorted.Digest())
 }
 
 func TestDefaultsAreFilledInOnce(t *testing.T) {
@@ -155,6 +159,36 @@ func TestManyProblemsAreCutOff(t *testing.T) {
 	require.Nil(t, set)
 	require.Len(t, problems, 501)
 	require.Equal(t, "x:1000:1: from here on nothing was looked at (mend the problems before, or read fewer files at once)", problems[500].String())
+}
+
+// TestWorkIsBounded: what is wrong thousands of times costs little more than
+// what is wrong once. Without the limits each of these takes minutes.
+func TestWorkIsBounded(t *testing.T) {
+	t.Parallel()
+	var labels, fields, roles strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&labels, "' %d': 1,", i)
+		fmt.Fprintf(&fields, "k%d: 1,", i)
+	}
+	for i := range 5000 {
+		fmt.Fprintf(&roles, "{apiVersion: rampkeeper/v1, kind: Role, metadata: {name: role-%d}, spec: {title: R, entitlements: {t: [{permission: r}]}}}\n---\n", i)
+		fmt.Fprintf(&roles, "{apiVersion: rampkeeper/v1, kind: Guardrail, metadata: {name: g%d}, spec: {match: {roles: [rule-%d]}, deny: {reason: x}}}\n---\n", i, i)
+	}
+	for name, text := range map[string]string{
+		"Labels": strings.Repeat("{apiVersion: rampkeeper/v1, kind: Resource, metadata: {name: 't:x'}, spec: {title: x, connector: c, labels: {"+labels.String()+"}}}\n---\n", 20),
+		"Fields": strings.Repeat("{apiVersion: rampkeeper/v1, kind: Resource, metadata: {name: 't:x'}, spec: {"+fields.String()+"}}\n---\n", 20),
+		"Names":  roles.String(),
+		"Nodes":  strings.Repeat("a: ["+strings.Repeat("a,", 30_000)+"]\n---\n", 100),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			begun := time.Now()
+			set, problems := contract.Load(contract.File{Name: "x", Data: []byte(text)})
+			require.Nil(t, set)
+			require.LessOrEqual(t, len(problems), 602)
+			require.Less(t, time.Since(begun), time.Minute)
+		})
+	}
 }
 
 // TestSchemaIsPublished holds the schema that editors get against the one

@@ -143,7 +143,7 @@ func TestEntitlements(t *testing.T) {
 
 // TestLookupStaysCheap holds the index to what it is for: a lookup among many
 // contracts allocates the answer and nothing else.
-func TestLookupStaysCheap(t *testing.T) {
+func TestLookupStaysCheap(t *testing.T) { //nolint:paralleltest // AllocsPerRun counts what other tests allocate as well
 	set := demo(t)
 	for i := range 10_000 {
 		c := set.Contracts[0]
