@@ -15,6 +15,7 @@ type call struct {
 	caller    access.Caller
 	bodyHash  access.Digest       // of what was asked, for the idempotency key
 	err       error               // behind an internal problem, for the log only
+	refused   error               // why the caller is nobody, for the log only
 	writer    http.ResponseWriter // of the answer, for its deadline
 	wrote     bool                // the status line is out
 }

@@ -140,7 +140,7 @@ func TestReads(t *testing.T) {
 	s.call("POST", base+"/contracts/diff", as("carol"), yaml(policy)).is(t, http.StatusOK)
 	s.call("POST", base+"/requests/"+req.ID.String()+"/withdraw", as("alice")).is(t, http.StatusOK)
 	for _, path := range []string{
-		"/", "/style.css", "/healthz", "/readyz", "/readyz?verbose", "/version", "/openapi.json", "/openapi.yaml", "/schemas/contract.v1.json", "/.well-known/rampkeeper",
+		"/", "/style.css", "/problems/not_found", "/healthz", "/readyz", "/readyz?verbose", "/version", "/openapi.json", "/openapi.yaml", "/schemas/contract.v1.json", "/.well-known/rampkeeper",
 	} {
 		s.call("GET", path).is(t, http.StatusOK)
 	}
@@ -151,7 +151,7 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	outside := []string{
-		"GET /", "GET /style.css", "GET /openapi.yaml", "GET /openapi.json", "GET /schemas/contract.v1.json",
+		"GET /", "GET /style.css", "GET /openapi.yaml", "GET /openapi.json", "GET /schemas/contract.v1.json", "GET /problems/{code}",
 		"GET /auth/login", "GET /auth/callback", "POST /auth/logout",
 	}
 	var routed, described []string

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -65,9 +66,12 @@ func said(k jsonschema.ErrorKind) string {
 	case *kind.Const:
 		return fmt.Sprintf("must be %v", k.Want)
 	case *kind.Format:
+		if slices.ContainsFunc(formats, func(f jsonschema.Format) bool { return f.Name == k.Want }) {
+			return k.Err.Error() // our own words
+		}
 		return "is not a valid " + k.Want + example(k.Want)
 	case *kind.Pattern:
-		return "does not have the form " + k.Want
+		return form(k.Want)
 	case *kind.MinLength:
 		return fmt.Sprintf("is %d characters long; at least %d are needed", k.Got, k.Want)
 	case *kind.MaxLength:
@@ -84,6 +88,39 @@ func said(k jsonschema.ErrorKind) string {
 		return k.LocalizedString(message.NewPrinter(language.English))
 	}
 	return "is not valid"
+}
+
+// formats are those that only our specification has.
+var formats = []jsonschema.Format{
+	{Name: "length-of-time", Validate: func(v any) error {
+		s, ok := v.(string)
+		if !ok {
+			return nil
+		}
+		_, err := access.ParseSeconds(s)
+		return err
+	}},
+	{Name: "plain-text", Validate: func(v any) error {
+		s, _ := v.(string)
+		if what := access.CheckText(s, access.MaxReason); what != "" {
+			return errors.New(what)
+		}
+		return nil
+	}},
+}
+
+// form says what a pattern wants, where it can be said.
+func form(pattern string) string {
+	if prefix, _, ok := strings.Cut(strings.TrimPrefix(pattern, "^"), "_[0-7]"); ok {
+		return "is not an id of the form " + prefix + "_…"
+	}
+	switch pattern {
+	case `^[^\s*\x00-\x1f\x7f]+$`:
+		return "must be an exact name, without blanks, control characters and *"
+	case `^[0-9a-f]{64}$`:
+		return "is not a SHA-256 in hexadecimal"
+	}
+	return "does not have the form " + pattern
 }
 
 func example(format string) string {

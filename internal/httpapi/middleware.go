@@ -94,6 +94,9 @@ func (s *Server) finish(w *recorder, r *http.Request, c *call, start time.Time) 
 		slog.String("client_ip", middleware.GetClientIP(c.request.Context())),
 		slog.String("principal", string(c.caller.ID)),
 	}
+	if c.refused != nil {
+		attrs = append(attrs, slog.Any("refused", c.refused))
+	}
 	level := slog.LevelInfo
 	if c.err != nil {
 		level = slog.LevelError

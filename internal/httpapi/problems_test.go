@@ -33,8 +33,9 @@ func TestEveryCodeIsPresented(t *testing.T) {
 		return true
 	})
 	var shown []access.Code
-	for code := range presentations {
+	for code, p := range presentations {
 		shown = append(shown, code)
+		require.NotEmpty(t, p.means, code)
 		require.True(t, api.ProblemCode(code).Valid(), "%s is missing from the specification", code)
 	}
 	require.ElementsMatch(t, codes, shown)

@@ -1,12 +1,8 @@
 package httpapi
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,127 +19,6 @@ import (
 )
 
 // The numbers are those of SECURITY.md.
-
-func TestO1LargeBodies(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	a := ask("pg/admin")
-	a["reason"] = strings.Repeat("x", 4096)
-	s.call("POST", "/api/v1/requests", as("alice"), body(a)).is(t, http.StatusCreated)
-	a["reason"] = strings.Repeat("x", 4097)
-	p := s.call("POST", "/api/v1/requests", as("alan"), body(a)).code(t, http.StatusBadRequest, access.Invalid)
-	require.Equal(t, []api.Fault{{Pointer: "/reason", Detail: "is 4097 characters long; at most 4096 are taken"}}, p.Errors)
-	a["reason"] = strings.Repeat("ü", 4096) // 8192 bytes
-	p = s.call("POST", "/api/v1/requests", as("alan"), body(a)).code(t, http.StatusBadRequest, access.Invalid)
-	require.Equal(t, "/reason", p.Errors[0].Pointer)
-
-	large := `{"reason":"` + strings.Repeat("x", 10<<20) + `"}`
-	s.call("POST", "/api/v1/requests", as("alice"), body(large)).code(t, http.StatusRequestEntityTooLarge, access.TooLarge)
-	unsized := func(_ *scene, r *http.Request) { // nobody says how much is coming
-		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(large)), -1
-		r.Header.Set("Content-Type", jsonType)
-	}
-	s.call("POST", "/api/v1/requests", as("alice"), unsized).code(t, http.StatusRequestEntityTooLarge, access.TooLarge)
-	comment := "# " + strings.Repeat("x", 2<<20) + "\n" + policy
-	s.call("POST", "/api/v1/contracts/lint", as("alice"), yaml(comment)).is(t, http.StatusOK)
-}
-
-func TestO2Durations(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	for _, bad := range []string{`"0"`, `"-1h"`, `"1e9h"`, `"P1M"`, `"1.5h"`, `"  1h"`, `"9223372036854775808s"`, `""`, `"1h "`, `60`, `["1h"]`} {
-		p := s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":"pg/admin","resource":"`+orders+`"}],"duration":`+bad+`}`)).
-			code(t, http.StatusBadRequest, access.Invalid)
-		require.Equal(t, "/duration", p.Errors[0].Pointer, bad)
-	}
-	for _, bad := range []string{"0", "-60", "1.5", "1e300", "9223372036854775808", "315360001", `"60"`} {
-		p := s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":"pg/admin","resource":"`+orders+`"}],"duration_seconds":`+bad+`}`)).
-			code(t, http.StatusBadRequest, access.Invalid)
-		require.Equal(t, "/duration_seconds", p.Errors[0].Pointer, bad)
-	}
-	for _, bad := range []string{``, `,"duration":"1h","duration_seconds":3600`} {
-		s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":"pg/admin","resource":"`+orders+`"}]`+bad+`}`)).
-			code(t, http.StatusBadRequest, access.Invalid)
-	}
-	long := ask("pg/admin")
-	long["duration"] = "3h"
-	a := s.call("POST", "/api/v1/requests", as("alice"), body(long))
-	p := a.code(t, http.StatusUnprocessableEntity, access.PolicyRefused)
-	require.Equal(t, access.DurationTooLong, p.Reasons[0].Code)
-	require.Contains(t, p.Reasons[0].Fix+p.Reasons[0].Message, "2h")
-	require.False(t, p.DecisionID.IsZero())
-	refused := read[api.Request](t, s.call("GET", a.header.Get("Location"), as("alice")).is(t, http.StatusOK))
-	require.Equal(t, access.Refused, refused.State)
-}
-
-func TestO3StrictMembers(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	p := s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":"pg/admin","resource":"x","role":"pg/readonly"}],"Items":[],"duration":"1h","duration":"2h"}`)).
-		code(t, http.StatusBadRequest, access.Invalid)
-	require.Equal(t, []api.Fault{
-		{Pointer: "/items/0/role", Detail: "is given twice"},
-		{Pointer: "/Items", Detail: "differs only in case from items"},
-		{Pointer: "/duration", Detail: "is given twice"},
-	}, p.Errors)
-
-	p = s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":1,"resource":"a b"}],"bogus":1,"duration":7200,"actor":"x","reason":["x"],"Ticket":"T-1"}`)).
-		code(t, http.StatusBadRequest, access.Invalid)
-	require.ElementsMatch(t, []api.Fault{
-		{Pointer: "/items/0/role", Detail: "is of type number, and must be string"},
-		{Pointer: "/items/0/resource", Detail: `does not have the form ^[^\s*\x00-\x1f\x7f]+$`},
-		{Pointer: "/duration", Detail: "is of type number, and must be string"},
-		{Pointer: "/reason", Detail: "is of type array, and must be string"},
-		{Pointer: "/bogus", Detail: "is not a member of this object"},
-		{Pointer: "/actor", Detail: "is not a member of this object"},
-		{Pointer: "/Ticket", Detail: "is not a member of this object"},
-	}, p.Errors)
-
-	nulls := `{"items":[{"role":"pg/admin","resource":"` + orders + `"}],"duration":"1h","duration_seconds":null,"ticket":null,"start_at":null}`
-	s.call("POST", "/api/v1/requests", as("alice"), body(nulls)).is(t, http.StatusCreated)
-}
-
-func TestO4HiddenCharacters(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	for _, bad := range []string{`\u0000`, `\ud800`, `\udc00`, `\ud800A`, `\u202e`, `\u200b`, `\u001b[31m`, "\u202e"} {
-		for _, body := range []string{
-			`{"items":[{"role":"pg/admin","resource":"` + orders + `"}],"duration":"1h","reason":"x` + bad + `y"}`,
-			`{"items":[{"role":"pg/admin","resource":"` + orders + bad + `"}],"duration":"1h","reason":"xy"}`,
-		} {
-			s.call("POST", "/api/v1/requests", as("alice"), raw(jsonType, body)).code(t, http.StatusBadRequest, access.Invalid)
-		}
-	}
-	for _, bad := range []string{"%00", "%ff", "%e2%80%ae"} {
-		p := s.call("GET", "/api/v1/catalog?q="+bad, as("alice")).code(t, http.StatusBadRequest, access.Invalid)
-		require.Equal(t, "q", p.Errors[0].Parameter)
-		s.call("GET", "/api/v1/contracts/x"+bad, as("alice"))
-		s.call("GET", "/api/v1/catalog/x"+bad, as("alice"))
-	}
-	s.call("GET", "/api/v1/contracts/x%00", as("alice")).code(t, http.StatusBadRequest, access.Invalid)
-	s.call("POST", "/api/v1/requests", as("alice"), body(`{"items":[{"role":"pg/admin","resource":"`+orders+`"}],"duration":"1h","reason":"fine \ud83d\ude80 \\u0000"}`)).is(t, http.StatusCreated)
-}
-
-func TestO5OneDocument(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	good := `{"items":[{"role":"pg/admin","resource":"` + orders + `"}],"duration":"1h","reason":"x"}`
-	for _, bad := range []string{"\xef\xbb\xbf" + good, good + good, good + "x", strings.Replace(good, `"x"`, "\"\xff\"", 1), ""} {
-		s.call("POST", "/api/v1/requests", as("alice"), body(bad)).code(t, http.StatusBadRequest, access.Invalid)
-	}
-	s.call("POST", "/api/v1/requests", as("alice"), body(" "+good+"\n")).is(t, http.StatusCreated)
-}
-
-func TestO6StartTimes(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	for _, bad := range []string{"2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "tomorrow", "2026-11-23T14:00:00"} {
-		a := ask("pg/admin")
-		a["start_at"] = bad
-		p := s.call("POST", "/api/v1/requests", as("alice"), body(a)).code(t, http.StatusBadRequest, access.Invalid)
-		require.Equal(t, "/start_at", p.Errors[0].Pointer, bad)
-	}
-}
 
 func TestO7NoLeak(t *testing.T) {
 	t.Parallel()
@@ -323,6 +198,8 @@ func TestO14PathTricks(t *testing.T) {
 		a := s.call("GET", path, as("alice"))
 		require.Contains(t, []int{http.StatusNotFound, http.StatusBadRequest}, a.status, path)
 	}
+	// Decoded twice, this would be a NUL, and 400.
+	s.call("GET", "/api/v1/contracts/x%2500", as("alice")).code(t, http.StatusNotFound, access.NotFound)
 }
 
 func TestO15ForgedHeaders(t *testing.T) {
@@ -362,124 +239,4 @@ func TestO17Draining(t *testing.T) {
 	require.Equal(t, []api.Fault{{Detail: "accepting is shutting down"}}, p.Errors)
 	s.call("GET", "/healthz").is(t, http.StatusOK)
 	s.call("POST", "/api/v1/requests", as("alice"), body(ask("pg/admin"))).is(t, http.StatusCreated)
-}
-
-func TestO63CrossSite(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	for _, header := range [][2]string{
-		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}, {"Origin", "null"},
-	} {
-		s.call("POST", "/api/v1/requests", as("alice"), with(header[0], header[1]), body(ask("pg/admin"))).code(t, http.StatusForbidden, access.CrossOrigin)
-		s.call("POST", "/auth/logout", with(header[0], header[1])).code(t, http.StatusForbidden, access.CrossOrigin)
-	}
-	require.Empty(t, read[api.RequestPage](t, s.call("GET", "/api/v1/requests", as("alice"))).Items)
-	s.call("POST", "/api/v1/requests", as("alice"), with("Sec-Fetch-Site", "same-origin"), body(ask("pg/admin"))).is(t, http.StatusCreated)
-}
-
-func TestO61MarkupIsInert(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.tokens["eve"] = s.provider.token(t, `<img src=x onerror="alert(1)">`)
-	a := s.call("GET", "/", as("eve")).is(t, http.StatusOK)
-	require.NotContains(t, string(a.body), "<img")
-	require.Contains(t, string(a.body), "&lt;img")
-	require.NotContains(t, string(s.call("GET", "/api/v1/me", as("eve")).body), "<img", "JSON that is sniffed as HTML is still no markup")
-}
-
-func TestO65OneLogLine(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.call("GET", "/api/v1/catalog?q=secret-query%0a%1b[31m[AUDIT]", as("alice"), with("X-Request-ID", "bad\tid"), with("User-Agent", "x\t[AUDIT]"))
-	s.call("GET", "/auth/callback?code=secret-code&state=x")
-	s.call("POST", "/api/v1/requests", as("alice"), body(map[string]any{
-		"items": ask("pg/admin")["items"], "duration": "1h", "reason": "line\n[AUDIT] secret-reason",
-	})).is(t, http.StatusCreated)
-	for line := range strings.Lines(s.log.String()) {
-		require.True(t, strings.HasPrefix(line, `{"time":`), line)
-	}
-	for _, secret := range []string{"secret-query", "secret-code", "secret-reason", "[AUDIT]", s.tokens["alice"]} {
-		require.NotContains(t, s.log.String(), secret)
-	}
-}
-
-func TestHeaders(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	for _, path := range []string{"/", "/api/v1/me", "/nothing", "/healthz"} {
-		a := s.call("GET", path, as("alice"))
-		require.Equal(t, "no-store", a.header.Get("Cache-Control"), path)
-		require.Equal(t, "nosniff", a.header.Get("X-Content-Type-Options"))
-		require.Equal(t, "same-origin", a.header.Get("Referrer-Policy"))
-		require.Contains(t, a.header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
-		require.Contains(t, a.header.Get("Strict-Transport-Security"), "max-age=")
-	}
-	require.Equal(t, "abc-1", s.call("GET", "/healthz", with("X-Request-ID", "abc-1")).header.Get("X-Request-ID"))
-	for _, bad := range []string{"a b", strings.Repeat("x", 65), "é", "a_b"} {
-		got := s.call("GET", "/healthz", with("X-Request-ID", bad)).header.Get("X-Request-ID")
-		require.NotEqual(t, bad, got)
-		require.NotEmpty(t, got)
-	}
-}
-
-func TestRateLimits(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, func(c *Config) { c.RatePerMinute = 5 })
-	last := answer{}
-	for range 12 { // the window may turn in between
-		last = s.call("GET", "/api/v1/me", as("alice"))
-	}
-	last.code(t, http.StatusTooManyRequests, access.RateLimited)
-	require.NotEmpty(t, last.header.Get("Retry-After"))
-	s.call("GET", "/api/v1/me", as("alan")).is(t, http.StatusOK)
-}
-
-func TestOverload(t *testing.T) {
-	t.Parallel()
-	s := newScene(t, func(c *Config) { c.MaxInFlight = 1 })
-	s.slots <- struct{}{}
-	a := s.call("GET", "/api/v1/me", as("alice"))
-	a.code(t, http.StatusServiceUnavailable, access.NotReady)
-	require.Equal(t, "1", a.header.Get("Retry-After"))
-	<-s.slots
-	s.call("GET", "/api/v1/me", as("alice")).is(t, http.StatusOK)
-}
-
-func TestPanicIsAProblem(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	w := httptest.NewRecorder()
-	s.begin(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("secret state") })).
-		ServeHTTP(w, httptest.NewRequestWithContext(context.Background(), "GET", "/", nil))
-	require.Equal(t, http.StatusInternalServerError, w.Code)
-	require.NotContains(t, w.Body.String(), "secret")
-	require.Contains(t, w.Body.String(), `"code":"internal"`)
-	require.Contains(t, s.log.String(), "secret state")
-}
-
-func TestErrorsStayInside(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.store.Close()
-	a := s.call("GET", "/api/v1/requests", as("alice"))
-	a.code(t, http.StatusInternalServerError, access.Internal)
-	require.NotContains(t, string(a.body), "closed pool")
-	require.Contains(t, s.log.String(), "closed pool")
-	s.call("GET", "/readyz").code(t, http.StatusServiceUnavailable, access.NotReady)
-}
-
-// A half-sent body does not hang and says what happened.
-func TestCutBody(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
-	require.NoError(t, err)
-	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "POST /api/v1/requests HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"it", s.tokens["alice"])
-	require.NoError(t, err)
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	require.NoError(t, err)
-	defer res.Body.Close()
-	require.Equal(t, http.StatusBadRequest, res.StatusCode)
 }

@@ -151,6 +151,7 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/openapi.yaml", s.specYAML)
 	r.Get("/openapi.json", s.specJSON)
 	r.Get("/schemas/contract.v1.json", s.contractSchema)
+	r.Get("/problems/{code}", s.problemPage)
 	r.Get("/.well-known/rampkeeper", s.discovery)
 	r.Get("/auth/login", s.Auth.Login)
 	r.Get("/auth/callback", s.Auth.Callback)

@@ -56,6 +56,9 @@ func loadSpec() (*spec, error) {
 	c := jsonschema.NewCompiler()
 	c.DefaultDraft(jsonschema.Draft2020)
 	c.AssertFormat()
+	for _, f := range formats {
+		c.RegisterFormat(&f)
+	}
 	if err := c.AddResource(specURL, tree); err != nil {
 		return nil, fmt.Errorf("compiling the specification: %w", err)
 	}
