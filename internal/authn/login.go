@@ -29,6 +29,10 @@ const (
 // Login sends the browser to the identity provider. The query parameter
 // return_to is the local path to come back to.
 func (a *Authenticator) Login(w http.ResponseWriter, r *http.Request) {
+	if home, ok := a.homeOf(r); ok {
+		http.Redirect(w, r, home, http.StatusSeeOther)
+		return
+	}
 	d, err := a.provider.get(r.Context())
 	if err != nil {
 		a.fail(w, r, unready(err))
@@ -57,6 +61,21 @@ func (a *Authenticator) Login(w http.ResponseWriter, r *http.Request) {
 		oauth2.S256ChallengeOption(verifier),
 		oauth2.SetAuthURLParam("nonce", nonceOf(binding, state)),
 	), http.StatusSeeOther)
+}
+
+// homeOf gives the address to begin a login at, if a browser on the same
+// machine used another name of it, such as localhost for 127.0.0.1: the cookie
+// of the login would not be there on the way back.
+func (a *Authenticator) homeOf(r *http.Request) (string, bool) {
+	home, err := url.Parse(a.config.RedirectURL)
+	if err != nil {
+		return "", false
+	}
+	asked := &url.URL{Host: r.Host}
+	if home.Host == r.Host || home.Port() != asked.Port() || !isLoopback(home) || !isLoopback(asked) {
+		return "", false
+	}
+	return home.Scheme + "://" + home.Host + "/auth/login?" + r.URL.RawQuery, true
 }
 
 // nonceOf gives the nonce of a login. It can be computed only by who has both

@@ -245,3 +245,30 @@ func TestProblemForPrograms(t *testing.T) {
 		"detail":"This sign-in was not begun in this browser, was used already, or took more than ten minutes. Sign in again.",
 		"instance":"/auth/callback","request_id":"r-1"}`, w.Body.String())
 }
+
+func TestLoginBeginsUnderTheNameItComesBackTo(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t)
+	home := s.Listener.Addr().String()
+	_, port, _ := strings.Cut(home, ":")
+	for host, want := range map[string]string{
+		"localhost:" + port:             "https://" + home + "/auth/login?return_to=%2Fgrants",
+		"[::1]:" + port:                 "https://" + home + "/auth/login?return_to=%2Fgrants",
+		home:                            "",
+		"localhost:1":                   "",
+		"evil.example.com:" + port:      "",
+		"127.0.0.1.example.com:" + port: "",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/auth/login?return_to=%2Fgrants", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		s.auth.Login(w, r)
+		require.Equal(t, http.StatusSeeOther, w.Code)
+		if want != "" {
+			require.Equal(t, want, w.Header().Get("Location"), host)
+			require.Empty(t, w.Result().Cookies())
+			continue
+		}
+		require.Contains(t, w.Header().Get("Location"), "/authorize?", host)
+	}
+}

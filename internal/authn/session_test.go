@@ -325,3 +325,18 @@ func TestO23WhoLeftGetsNoFurther(t *testing.T) {
 	_, code := b.me()
 	require.Equal(t, access.SessionExpired, code)
 }
+
+func TestSessionEndsWhenAnotherIssuerIsTrusted(t *testing.T) {
+	t.Parallel()
+	s, _ := withProvider(t)
+	b := s.browser(t)
+	secret := cookie(b.signIn("otto"), authn.SessionCookie).Value
+
+	moved, err := authn.New(t.Context(), settings(authn.Config{Issuer: newIssuer(t).URL}, s), s.store)
+	require.NoError(t, err)
+
+	r := request(t)
+	r.AddCookie(&http.Cookie{Name: authn.SessionCookie, Value: secret})
+	_, err = moved.Authenticate(r)
+	require.Equal(t, access.SessionExpired, access.AsError(err).Code)
+}
