@@ -177,7 +177,7 @@ func hint(schemaURL string) string {
 	case strings.HasSuffix(schemaURL, "/roleName"):
 		return "letters, digits, dot, dash and underscore in segments, such as pg/readonly"
 	case strings.HasSuffix(schemaURL, "/resourceType"):
-		return "lower-case letters, digits, dot, dash and underscore in segments, such as postgres/database"
+		return "lower-case letters, digits and dashes in segments, such as postgres/database"
 	case strings.HasSuffix(schemaURL, "/labelKey"):
 		return "letters, digits, dot, dash, underscore and slash"
 	default:

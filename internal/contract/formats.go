@@ -55,7 +55,7 @@ func registerFormats(c *jsonschema.Compiler) {
 }
 
 var (
-	typePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$`)
+	typePattern = regexp.MustCompile(`^[a-z][a-z0-9-]*(/[a-z][a-z0-9-]*)*$`)
 	roleSegment = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 )
 
@@ -71,7 +71,7 @@ func checkNFC(s string) error {
 func CheckResourceID(id string) error {
 	kind, path, found := strings.Cut(id, ":")
 	switch {
-	case !found || !typePattern.MatchString(kind):
+	case !found || len(kind) > 126 || !typePattern.MatchString(kind):
 		return errors.New("write type:path, such as postgres/database:prod/orders; a type is lower case")
 	case len(id) > access.MaxName:
 		return errors.New("is longer than 512 bytes")
