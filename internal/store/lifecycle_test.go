@@ -212,6 +212,13 @@ func TestNoStateChangeWithoutItsEvent(t *testing.T) {
 		{"two steps and one event", nil, []string{start, confirm, event(grant, 2)}, "state_has_event"},
 		{"with an event of an earlier transaction", []string{event(grant, 2)}, []string{lapse}, "state_has_event"},
 		{"with an event that leaves a hole", nil, []string{lapse, event(grant, 3)}, "event_version_follows"},
+		{"a new grant without", nil, []string{
+			`insert into core.request_item (request_id, item, role, resource) values ('` + requestUUID + `', 1, 'writer', 'orders')`,
+			`insert into core.grant (id, request_id, item, holder, role, resource, contract, connector, state, last_trigger, duration_seconds,
+			   max_total_seconds, start_at, start_by, expires_at, expiry_class, residual_seconds, version, created_at)
+			 select gen_random_uuid(), g.request_id, 1, g.holder, 'writer', g.resource, g.contract, g.connector, g.state, g.last_trigger, g.duration_seconds,
+			   g.max_total_seconds, g.start_at, g.start_by, g.expires_at, g.expiry_class, g.residual_seconds, 1, g.created_at from core.grant g`,
+		}, "state_has_event"},
 		{"request without", nil, []string{`update core.request set state = 'withdrawn', last_trigger = 'withdraw', version = 2, decided_at = now()`}, "state_has_event"},
 		{"entitlement without", nil, []string{`update core.entitlement set presence = 'present', version = 1`}, "state_has_event"},
 		{"entitlement with", nil, []string{`update core.entitlement set presence = 'present', version = 1`, event(ent, 1)}, "nothing"},
