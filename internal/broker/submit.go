@@ -38,9 +38,10 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 		out     Submitted
 		made    access.Request
 		verdict access.Decision
+		overdue closing
 	)
 	err := b.store.InTx(ctx, func(tx *store.Tx) error {
-		out, made = Submitted{}, access.Request{}
+		out, made, overdue = Submitted{}, access.Request{}, closing{}
 		ix, err := b.inPolicy(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("loading policy: %w", err)
@@ -51,23 +52,16 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 		if who.Subject, err = asKnown(ctx, tx, who.Subject); err != nil {
 			return err
 		}
-		if err := tx.LockSubmissions(ctx, who.ID); err != nil {
-			return fmt.Errorf("taking the requester's turn: %w", err)
-		}
-		id := access.NewID[access.RequestID](tx.Now)
-		twin, err := tx.LiveTwin(ctx, who.ID, fingerprint)
-		if err != nil {
-			return fmt.Errorf("looking for an identical request: %w", err)
-		}
-		if !twin.IsZero() {
-			id = twin
-		}
-		id, out.Replayed, err = useKey(ctx, tx, who.ID, key, id)
+		id, replayed, err := useKey(ctx, tx, who.ID, key, access.NewID[access.RequestID](tx.Now))
 		if err != nil {
 			return err
 		}
-		if out.Replayed || !twin.IsZero() {
-			out.Existing = !out.Replayed
+		if out.Replayed = replayed; !replayed {
+			if id, out.Existing, overdue, err = b.liveTwin(ctx, tx, who.ID, fingerprint, key, id); err != nil {
+				return err
+			}
+		}
+		if out.Replayed || out.Existing {
 			out.Request, err = b.loadView(ctx, tx, who, id)
 			return err
 		}
@@ -106,6 +100,7 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 	if err != nil {
 		return Submitted{}, fmt.Errorf("submitting request: %w", err)
 	}
+	b.countClosed(overdue)
 	if !made.ID.IsZero() {
 		b.countSubmitted(made, verdict)
 	}
@@ -155,29 +150,9 @@ func refusal(v RequestView) error {
 	}
 }
 
-// fingerprintOf identifies asks that are the same but for their reason. The
-// start is part of it: Monday's access is not Tuesday's.
-func fingerprintOf(ask access.Ask) access.Digest {
-	ask.Reason = ""
-	return access.DigestOf(ask)
-}
-
 // newSalt gives the salt of a free text's digest.
 func newSalt() []byte {
 	salt := make([]byte, 16)
 	_, _ = rand.Read(salt) // never fails: crypto/rand ends the process instead
 	return salt
-}
-
-// useKey claims the caller's idempotency key for an object. When the key was
-// used before, with the same body, it gives the object of that time.
-func useKey(ctx context.Context, tx *store.Tx, who access.PrincipalID, key Key, id access.RequestID) (_ access.RequestID, replayed bool, err error) {
-	if key.Key == "" {
-		return id, false, nil
-	}
-	object, replayed, err := tx.UseKey(ctx, who, key.Key, key.BodyHash, id)
-	if err != nil {
-		return id, false, fmt.Errorf("claiming the idempotency key: %w", err)
-	}
-	return object, replayed, nil
 }

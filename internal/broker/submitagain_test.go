@@ -43,6 +43,15 @@ func TestSubmitTwice(t *testing.T) {
 		require.NotEqual(t, first.ID, s.submit(t, s.alice, ordersAdmin).ID)
 		require.Equal(t, []string{"alice withdrawn withdraw 2", "alice pending submit 1"}, s.wrote(t).Requests)
 	})
+	t.Run("AfterItsTimeItIsANewOne", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first := s.submit(t, s.alice, ordersAdmin)
+		s.clock.pass(4 * time.Hour) // and nothing has swept it yet
+
+		require.NotEqual(t, first.ID, s.submit(t, s.alice, ordersAdmin).ID)
+		require.Equal(t, []string{"alice expired expire 2", "alice pending submit 1"}, s.wrote(t).Requests)
+	})
 	t.Run("OtherStartIsAnother", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t)
@@ -83,6 +92,19 @@ func TestSubmitWithKey(t *testing.T) {
 		require.True(t, out.Replayed)
 		require.Equal(t, access.AsError(first), access.AsError(second))
 		require.Len(t, s.wrote(t).Requests, 1)
+	})
+	t.Run("OfARequestThatExisted", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		first := s.submit(t, s.alice, ordersAdmin)
+		found, err := s.b.Submit(t.Context(), s.alice, ask(ordersAdmin), key)
+		require.NoError(t, err)
+		require.Equal(t, Submitted{Request: first, Existing: true}, found)
+
+		again, err := s.b.Submit(t.Context(), s.alice, ask(ordersAdmin), key)
+
+		require.NoError(t, err)
+		require.Equal(t, Submitted{Request: first, Replayed: true}, again)
 	})
 	t.Run("OtherBody", func(t *testing.T) {
 		t.Parallel()

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
@@ -161,26 +162,38 @@ const lockSubmissions = `select pg_advisory_xact_lock(hashtextextended('submit:'
 // LockSubmissions makes the requester's submissions wait for one another, so
 // that of identical ones at the same time the second sees the first.
 func (tx *Tx) LockSubmissions(ctx context.Context, requester access.PrincipalID) error {
-	return tx.exec(ctx, lockSubmissions, pgx.NamedArgs{"requester": requester})
+	err := tx.exec(ctx, lockSubmissions, pgx.NamedArgs{"requester": requester})
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "55P03" { // waited longer than lock_timeout
+		return fmt.Errorf("%w (%w)", &access.Error{
+			Code:    access.InProgress,
+			Message: "Other requests of yours are being worked on. Try again in a moment.",
+		}, err)
+	}
+	return err
+}
+
+const pointKey = `
+update core.idempotency set object = @object where principal = @principal and key = @key`
+
+// PointKey makes a key that this transaction claimed stand for another object
+// than it was claimed for.
+func (tx *Tx) PointKey(ctx context.Context, who access.PrincipalID, key string, object access.RequestID) error {
+	return tx.exec(ctx, pointKey, pgx.NamedArgs{"principal": who, "key": key, "object": object})
 }
 
 const selectLiveTwin = `
-select r.id
+select ` + requestColumns + `
 from core.request r
 where r.requester = @requester and r.fingerprint = @fingerprint
-  and (r.state = 'pending' and r.decide_by > @now
-    or r.state = 'approved' and exists (
-      select from core.grant g where g.request_id = r.id and g.state in ('scheduled', 'provisioning')))
+  and (r.state = 'pending' or r.state = 'approved' and exists (
+    select from core.grant g where g.request_id = r.id and g.state in ('scheduled', 'provisioning')))
 order by r.number desc
 limit 1`
 
 // LiveTwin gives the requester's request for the same thing that is pending,
-// or approved and not usable yet; a zero id when there is none.
-func (tx *Tx) LiveTwin(ctx context.Context, requester access.PrincipalID, fingerprint access.Digest) (access.RequestID, error) {
-	id, _, err := maybe(ctx, tx, selectLiveTwin, pgx.NamedArgs{
-		"requester": requester, "fingerprint": fingerprint, "now": tx.Now,
-	}, pgx.RowTo[access.RequestID])
-	return id, err
+// or approved and not usable yet.
+func (tx *Tx) LiveTwin(ctx context.Context, requester access.PrincipalID, fingerprint access.Digest) (_ access.Request, found bool, err error) {
+	return maybe(ctx, tx, selectLiveTwin, pgx.NamedArgs{"requester": requester, "fingerprint": fingerprint}, scanRequest)
 }
 
 const lockLimits = `select pg_advisory_xact_lock(hashtextextended('limit:' || @contract, 0))`

@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/store"
+)
+
+// fingerprintOf identifies asks that are the same but for their reason. The
+// start is part of it: Monday's access is not Tuesday's.
+func fingerprintOf(ask access.Ask) access.Digest {
+	ask.Reason = ""
+	return access.DigestOf(ask)
+}
+
+// useKey claims the caller's idempotency key for an object. When the key was
+// used before, with the same body, it gives the object of that time.
+func useKey(ctx context.Context, tx *store.Tx, who access.PrincipalID, key Key, id access.RequestID) (_ access.RequestID, replayed bool, err error) {
+	if key.Key == "" {
+		return id, false, nil
+	}
+	object, replayed, err := tx.UseKey(ctx, who, key.Key, key.BodyHash, id)
+	if err != nil {
+		return id, false, fmt.Errorf("claiming the idempotency key: %w", err)
+	}
+	return object, replayed, nil
+}
+
+// liveTwin gives the id of an identical request that still waits, and makes
+// the key stand for it. With none it gives id back, and it is the requester's
+// turn until the transaction ends, so that nobody makes a twin meanwhile. One
+// that nobody decided in time is in the way no longer: it expires here.
+func (b *Broker) liveTwin(ctx context.Context, tx *store.Tx, who access.PrincipalID, fingerprint access.Digest, key Key, id access.RequestID) (_ access.RequestID, found bool, expired closing, err error) {
+	late := func(r access.Request) bool { return r.State == access.Pending && !tx.Now.Before(r.DecideBy) }
+	twin, found, err := tx.LiveTwin(ctx, who, fingerprint)
+	if err == nil && (!found || late(twin)) {
+		if err := tx.LockSubmissions(ctx, who); err != nil {
+			return id, false, expired, fmt.Errorf("taking the requester's turn: %w", err)
+		}
+		twin, found, err = tx.LiveTwin(ctx, who, fingerprint)
+	}
+	if err != nil {
+		return id, false, expired, fmt.Errorf("looking for an identical request: %w", err)
+	}
+	if found && late(twin) {
+		found = false
+		if expired, err = b.expireTwin(ctx, tx, twin.ID); err != nil {
+			return id, false, expired, err
+		}
+	}
+	if !found {
+		return id, false, expired, nil
+	}
+	if key.Key != "" {
+		if err := tx.PointKey(ctx, who, key.Key, twin.ID); err != nil {
+			return id, false, expired, fmt.Errorf("keeping the idempotency key: %w", err)
+		}
+	}
+	return twin.ID, true, expired, nil
+}
+
+func (b *Broker) expireTwin(ctx context.Context, tx *store.Tx, id access.RequestID) (closing, error) {
+	req, err := tx.LockRequest(ctx, id)
+	if err != nil {
+		return closing{}, fmt.Errorf("locking the late request: %w", err)
+	}
+	if req.State != access.Pending {
+		return closing{}, nil
+	}
+	d, err := tx.Decision(ctx, req.DecisionID)
+	if err != nil {
+		return closing{}, fmt.Errorf("reading its decision: %w", err)
+	}
+	err = b.expire(ctx, tx, &req)
+	return closing{req, d}, err
+}
