@@ -178,7 +178,7 @@ func TestWorkIsBounded(t *testing.T) {
 		"Labels": strings.Repeat("{apiVersion: rampkeeper/v1, kind: Resource, metadata: {name: 't:x'}, spec: {title: x, connector: c, labels: {"+labels.String()+"}}}\n---\n", 20),
 		"Fields": strings.Repeat("{apiVersion: rampkeeper/v1, kind: Resource, metadata: {name: 't:x'}, spec: {"+fields.String()+"}}\n---\n", 20),
 		"Names":  roles.String(),
-		"Nodes":  strings.Repeat("a: ["+strings.Repeat("a,", 30_000)+"]\n---\n", 100),
+		"Nodes":  strings.Repeat("a: ["+strings.Repeat("a,", 30_000)+"]\n---\n", 70),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
