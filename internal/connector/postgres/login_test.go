@@ -150,7 +150,7 @@ func TestAdoptedLoginsThatMustNotBeTouched(t *testing.T) {
 		for prepare, says := range map[string]string{
 			"ALTER ROLE %[1]s SUPERUSER": "superuser",
 			"CREATE TABLE public.%[1]s (); ALTER TABLE public.%[1]s OWNER TO %[1]s": "owns objects",
-			"GRANT %[1]s TO " + sc.broker: "would reach others",
+			"GRANT %[1]s TO " + sc.broker:                                           "would reach others",
 		} {
 			e := sc.key(t)
 			sc.sql(t, "CREATE ROLE %s LOGIN", e.Account)

@@ -180,10 +180,6 @@ func (s *session) sql(t *testing.T, format string, names ...any) {
 	require.NoError(t, err, format)
 }
 
-// asSuperuser gives the address of a login that is set to be one that needs
-// no password, for looking from inside.
-func (sc *scene) dsn(user string) string { return sc.server.dsn(user, database) }
-
 func TestConformance(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		conformance.Run(t, func(t *testing.T) conformance.Target {

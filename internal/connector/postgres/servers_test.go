@@ -116,6 +116,7 @@ func (s *server) launch() error {
 		Settings: map[string]string{"max_connections": "200", "log_statement": "all", "max_prepared_transactions": "10", "log_min_duration_statement": "0"},
 	})
 	if err != nil {
+		_ = os.RemoveAll(dir)
 		return err
 	}
 	s.stop = func() { _ = c.Stop(); _ = os.RemoveAll(dir) }
