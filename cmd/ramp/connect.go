@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,20 +11,26 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rampkeeper/rampkeeper/api/client"
+	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
 func (a *app) connectCommand() *cobra.Command {
 	var show bool
 	cmd := &cobra.Command{
-		Use:   "connect GRANT [-- ARG…]",
+		Use:   "connect [GRANT] [-- ARG…]",
 		Short: "Use a grant: start the target's client with fresh credentials",
 		Long: `Fetch the credentials of a grant and start the target's own client (psql for
 PostgreSQL) with them. They are handed over once and end with the grant. The
-password goes to the client through its environment, never its arguments.`,
+password goes to the client through its environment, never its arguments.
+
+Without GRANT it is the one active grant whose credentials you have not had.`,
 		Example: "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from prod_orders.orders'\n  ramp connect grt_01m8… --print",
-		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, g, err := a.findGrant(cmd.Context(), args[0])
+			var more []string
+			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
+				args, more = args[:dash], args[dash:]
+			}
+			c, g, err := a.grantToUse(cmd.Context(), args)
 			if err != nil {
 				return err
 			}
@@ -44,11 +51,40 @@ password goes to the client through its environment, never its arguments.`,
 					{"user", cred.Username}, {"password", cred.Password}, {"address", cred.DSN}, {"until", clock(cred.Until)},
 				}})
 			}
-			return a.runClient(cmd, program, cred, args[1:])
+			return a.runClient(cmd, program, cred, more)
 		},
 	}
 	cmd.Flags().BoolVar(&show, "print", false, "show the credentials instead of starting a client")
 	return cmd
+}
+
+// grantToUse takes the grant that is named, or the only one there is.
+func (a *app) grantToUse(ctx context.Context, args []string) (*client.Client, client.Grant, error) {
+	if len(args) > 1 {
+		return nil, client.Grant{}, usage("name one grant; what follows -- goes to the target's client")
+	}
+	if len(args) == 1 {
+		return a.findGrant(ctx, args[0])
+	}
+	c, err := a.connect(ctx)
+	if err != nil {
+		return nil, client.Grant{}, err
+	}
+	page, err := decode[client.GrantPage](c.ListGrants(ctx, &client.ListGrantsParams{
+		Holder: new("me"), State: &[]client.GrantState{access.Active}, Limit: new(200),
+	}))
+	if err != nil {
+		return nil, client.Grant{}, err
+	}
+	fresh := slices.DeleteFunc(page.Items, func(g client.Grant) bool { return !g.CredentialsIssuedAt.IsZero() })
+	switch len(fresh) {
+	case 1:
+		return c, fresh[0], nil
+	case 0:
+		return nil, client.Grant{}, &exitError{code: exitNotFound, err: errors.New("you have no active grant whose credentials you have not had; ask with 'ramp request'")}
+	default:
+		return nil, client.Grant{}, usage("you have %d active grants; name one of 'ramp grants ls --mine'", len(fresh))
+	}
 }
 
 // runClient runs the command that the connector names, with what a person

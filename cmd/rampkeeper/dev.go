@@ -121,7 +121,8 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) error {
 
 // play seeds the demo, then walks or waits.
 func (f *devFlags) play(ctx context.Context, parts *devmode.Parts, say func(string, ...any), began time.Time) error {
-	if err := devmode.Seed(ctx, parts); err != nil {
+	next, err := devmode.Seed(ctx, parts)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -138,7 +139,7 @@ func (f *devFlags) play(ctx context.Context, parts *devmode.Parts, say func(stri
 		say("")
 		return devmode.Walk(ctx, parts, say)
 	}
-	say("%s", parts.Welcome(f.dataDir))
+	say("%s", parts.Welcome(f.dataDir, next))
 	<-ctx.Done()
 	return nil
 }

@@ -72,5 +72,5 @@ func revision() string {
 			return s.Value[:12]
 		}
 	}
-	return info.GoVersion
+	return "unknown revision"
 }

@@ -42,23 +42,25 @@ func (p *Parts) WriteReady(path string) error {
 	return nil
 }
 
-// Welcome is what a person sees when all is up.
-func (p *Parts) Welcome(dataDir string) string {
+// Welcome is what a person sees when all is up. next is the number that the
+// next request will have.
+func (p *Parts) Welcome(dataDir string, next int64) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s  %s\n\n", bold("Rampkeeper is up:"), p.URL)
-	fmt.Fprintf(&b, "  made-up people who can sign in, without a password:\n")
+	fmt.Fprintf(&b, "\n%s %s\n\n", bold("Rampkeeper is up:"), p.URL)
+	fmt.Fprintf(&b, "Made-up people can sign in there, without a password:\n")
 	for _, one := range People {
-		fmt.Fprintf(&b, "    %-7s %-16s %s\n", one.Name, one.FullName, parts[one.Name])
+		fmt.Fprintf(&b, "  %-7s %-16s %s\n", one.Name, one.FullName, parts[one.Name])
 	}
-	fmt.Fprintf(&b, "\n  the database to protect: %s\n", p.TargetDSN)
-	token := "bin/rampkeeper dev token"
+	fmt.Fprintf(&b, "\nThe database to protect: %s\n", p.TargetDSN)
+	token := "bin/rampkeeper dev token "
 	if dataDir != DefaultDir() {
-		token += " --data-dir " + dataDir
+		token += "--data-dir " + dataDir + " "
 	}
-	fmt.Fprintf(&b, "\n%s in another terminal:\n\n", bold("Try it"))
-	fmt.Fprintf(&b, "  export RAMP_SERVER=%s RAMP_TOKEN=$(%s ada)\n", p.URL, token)
-	fmt.Fprintf(&b, "  bin/ramp request pg/readonly on postgres/database:prod/orders --for 5m --reason \"Looking into order 4711\"\n")
-	fmt.Fprintf(&b, "  RAMP_TOKEN=$(%s grace) bin/ramp approve 1        # in a third terminal, with RAMP_SERVER set\n", token)
-	fmt.Fprintf(&b, "\n  Then, as ada: bin/ramp grants ls, and bin/ramp connect GRANT. Ctrl-C here stops it all.\n\n")
+	fmt.Fprintf(&b, "\n%s in another terminal: ask as Ada, approve as Grace, use it as Ada.\n\n", bold("Try it"))
+	fmt.Fprintf(&b, "  export RAMP_SERVER=%s\n", p.URL)
+	fmt.Fprintf(&b, "  RAMP_TOKEN=$(%sada) bin/ramp request pg/readonly on postgres/database:prod/orders --for 5m --reason \"Order 4711 is stuck\" --no-wait\n", token)
+	fmt.Fprintf(&b, "  RAMP_TOKEN=$(%sgrace) bin/ramp approve %d\n", token, next)
+	fmt.Fprintf(&b, "  RAMP_TOKEN=$(%sada) bin/ramp connect -- -c 'select count(*) from prod_orders.orders'\n", token)
+	fmt.Fprintf(&b, "\nFive minutes later the same command is refused. Ctrl-C here stops it all.\n\n")
 	return b.String()
 }
