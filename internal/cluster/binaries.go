@@ -48,7 +48,7 @@ func findBinaries(told string) (binaries, error) {
 var versionDir = regexp.MustCompile(`^/usr/lib/postgresql/(\d+)/bin$`)
 
 func usualPlaces() []string {
-	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin") //nolint:errcheck // the pattern is well-formed
+	dirs, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
 	slices.SortFunc(dirs, func(a, b string) int { return major(b) - major(a) })
 	if path, err := exec.LookPath("postgres"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {

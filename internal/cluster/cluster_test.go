@@ -27,7 +27,7 @@ func dir(t *testing.T) string {
 	if _, err := os.Stat(where); err != nil {
 		where = ""
 	}
-	d, err := os.MkdirTemp(where, "rkcluster")
+	d, err := os.MkdirTemp(where, "rkcluster") //nolint:usetesting // see above
 	require.NoError(t, err)
 	require.NoError(t, os.Chmod(d, 0o755))
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(d)) })
@@ -59,7 +59,7 @@ func TestStart(t *testing.T) {
 	dsn := c.DSN(cluster.Superuser, "postgres")
 	require.Equal(t, "17", ask(t, dsn, "show max_connections"))
 	require.Equal(t, "off", ask(t, dsn, "show fsync"))
-	require.Equal(t, "", ask(t, dsn, "show listen_addresses"))
+	require.Empty(t, ask(t, dsn, "show listen_addresses"))
 	require.Equal(t, "UTF8 C.UTF-8", ask(t, dsn, "select current_setting('server_encoding') || ' ' || datcollate from pg_database where datname = 'postgres'"))
 	require.Equal(t, "kept", ask(t, dsn, "select 'kept' from pg_create_physical_replication_slot('kept')"))
 	require.True(t, strings.HasPrefix(ask(t, dsn, "show server_version"), c.Version))

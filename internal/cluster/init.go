@@ -19,10 +19,10 @@ func prepareDir(dir string, who account) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's account has to pass; the data below is 0700
+		if err := os.MkdirAll(dir, 0o755); err != nil { // the server's account has to pass; the data below is 0700
 			return fmt.Errorf("making the directory of the database: %w", err)
 		}
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as above, whatever the umask is
+		if err := os.Chmod(dir, 0o755); err != nil { // as above, whatever the umask is
 			return fmt.Errorf("making the directory of the database: %w", err)
 		}
 	case err != nil:
@@ -41,7 +41,7 @@ const socketDirPrefix = "rkpg"
 // process that was killed left behind.
 func makeSocketDir(who account, dir string) (string, error) {
 	kept := filepath.Join(dir, "socket-dir")
-	if old, err := os.ReadFile(kept); err == nil && strings.HasPrefix(filepath.Base(string(old)), socketDirPrefix) { //nolint:gosec // our own directory
+	if old, err := os.ReadFile(kept); err == nil && strings.HasPrefix(filepath.Base(string(old)), socketDirPrefix) {
 		if err := os.RemoveAll(string(old)); err != nil {
 			return "", fmt.Errorf("removing the socket directory of an earlier server: %w", err)
 		}
@@ -66,7 +66,7 @@ func makeSocketDir(who account, dir string) (string, error) {
 // initialize makes the data directory unless it is there. It is made beside
 // and renamed, so that one that was interrupted never looks whole.
 func initialize(ctx context.Context, bin binaries, who account, data string) error {
-	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION")) //nolint:gosec // our own directory
+	version, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
 	if err == nil {
 		return fitting(data, strings.TrimSpace(string(version)), bin, who)
 	}
@@ -86,7 +86,7 @@ func initialize(ctx context.Context, bin binaries, who account, data string) err
 	if err := who.own(half); err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, bin.path("initdb"), "-D", half, "-U", Superuser, "-A", "trust", //nolint:gosec // the program was looked up by findBinaries
+	cmd := exec.CommandContext(ctx, bin.path("initdb"), "-D", half, "-U", Superuser, "-A", "trust",
 		"-E", "UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions")
 	cmd.Dir, cmd.Env = "/", environment()
 	cmd.SysProcAttr = who.attr()
@@ -145,7 +145,7 @@ func freePort(want int) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("the database cannot listen on 127.0.0.1:%d: %w. Choose another port, or 0 for a free one", want, err)
 	}
-	port := l.Addr().(*net.TCPAddr).Port //nolint:errcheck // a TCP listener has a TCP address
+	port := l.Addr().(*net.TCPAddr).Port
 	if err := l.Close(); err != nil {
 		return 0, fmt.Errorf("looking for a free port: %w", err)
 	}

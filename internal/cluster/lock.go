@@ -15,17 +15,17 @@ import (
 // its pid file.
 func lockDir(dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, "start.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // our own directory
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the directory of the database, %s, cannot be written to: %w. Use a directory of your own, or start as its owner", dir, err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil { //nolint:gosec // a file descriptor fits
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return nil, errors.Join(fmt.Errorf("another process is starting a database in %s: wait for it, or name another directory", dir), f.Close())
 	}
 	return func() {
 		// Not by closing alone: a child that is just being started holds a
 		// copy of the file, and the lock with it, until it runs its program.
-		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) //nolint:gosec // a file descriptor fits
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
 		_ = f.Close()
 	}, nil
 }
@@ -44,7 +44,7 @@ func clearStale(data string) error {
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(lines[0]))
 	if err != nil || pid <= 0 {
-		return nil // PostgreSQL says what it thinks of it
+		return nil //nolint:nilerr // PostgreSQL says what it thinks of such a file
 	}
 	if err := syscall.Kill(pid, 0); errors.Is(err, syscall.ESRCH) {
 		return nil
@@ -96,7 +96,7 @@ func ownerOf(path string) (uint32, error) {
 }
 
 func readLines(path string) []string {
-	b, err := os.ReadFile(path) //nolint:gosec // our own data directory
+	b, err := os.ReadFile(path)
 	if err != nil || len(b) == 0 {
 		return nil
 	}

@@ -32,7 +32,7 @@ type server struct {
 // launch starts the server and waits until it is ready.
 func launch(ctx context.Context, bin binaries, who account, c *Cluster, cfg Config) (*server, error) {
 	s := &server{done: make(chan struct{}), log: &logTail{out: cfg.Log}}
-	s.cmd = exec.Command(bin.path("postgres"), arguments(c, cfg)...) //nolint:gosec,noctx // looked up by findBinaries; stop ends it in order
+	s.cmd = exec.Command(bin.path("postgres"), arguments(c, cfg)...) //nolint:noctx // looked up by findBinaries; stop ends it in order
 	s.cmd.Dir, s.cmd.Env = "/", environment()
 	s.cmd.SysProcAttr = who.attr()
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

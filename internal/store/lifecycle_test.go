@@ -127,8 +127,8 @@ func TestIllegalRequestSteps(t *testing.T) {
 	}
 	require.Equal(t, "request_transition_fk", try("approve", "denied"))
 	require.Equal(t, "request_transition_fk", try("submit", "approved"), "only a new row is submitted")
-	require.Equal(t, "", try("vote", "pending"))
-	require.Equal(t, "", try("withdraw", "withdrawn"))
+	require.Empty(t, try("vote", "pending"))
+	require.Empty(t, try("withdraw", "withdrawn"))
 	for _, x := range access.RequestTransitions {
 		require.Equal(t, "request_transition_fk", try(string(x.On), string(x.To)), "withdrawn is final: %v", x)
 	}

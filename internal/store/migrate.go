@@ -30,7 +30,7 @@ func Roles(ctx context.Context, dsn string) error {
 	if err != nil {
 		return fmt.Errorf("connecting to the database: %w", err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // everything is committed by then
+	defer conn.Close(ctx) // everything is committed by then
 	if _, err := conn.Exec(ctx, postgres.Roles); err != nil {
 		return fmt.Errorf("making the roles: %w", err)
 	}
@@ -225,7 +225,7 @@ var errDirty = errors.New("the database is dirty")
 func dirtyError(version uint) error {
 	return fmt.Errorf("%w at version %d: a migration to it failed. Each migration is one transaction, so as a rule nothing of it is there. "+
 		"Look at why it failed (the database's log has it), put that right, run `rampkeeper migrate --force %d` if nothing of version %d is there (or --force %d if all of it is), and migrate again",
-		errDirty, version, int(version)-1, version, version) //nolint:gosec // migrations are few
+		errDirty, version, int(version)-1, version, version)
 }
 
 func newerError(version, newest uint) error {

@@ -144,7 +144,7 @@ func TestFollowingMissesNothing(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+			defer conn.Close(context.Background())
 			for i := range rounds {
 				err := pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
 					for n := range 2 {

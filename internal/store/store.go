@@ -113,7 +113,7 @@ func NewPool(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, er
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = o.name
 	}
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return o.prepare(ctx, conn) }
+	cfg.AfterConnect = o.prepare
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("making the connection pool: %w", err)

@@ -35,7 +35,7 @@ const (
 
 func run(args []string) (int, error) {
 	if len(args) == 0 {
-		return usage, errors.New("name the command to run, such as: go run ./tools/withpostgres go test ./...")
+		return usage, errors.New("name the command to run, as in `go run ./tools/withpostgres go test ./...`")
 	}
 	// A signal is the command's to answer: it has it too, being in our process
 	// group; we wait for it and clean up.
@@ -47,8 +47,8 @@ func run(args []string) (int, error) {
 	if err != nil {
 		return failed, fmt.Errorf("making a directory for the cluster: %w", err)
 	}
-	defer os.RemoveAll(dir)                      //nolint:errcheck // nothing is left to do about it
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's account has to pass; the data below is 0700
+	defer os.RemoveAll(dir)                      // nothing is left to do about it
+	if err := os.Chmod(dir, 0o755); err != nil { // the server's account has to pass; the data below is 0700
 		return failed, fmt.Errorf("opening the directory of the cluster: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -68,7 +68,7 @@ func run(args []string) (int, error) {
 }
 
 func command(args []string, dsn string, signals <-chan os.Signal) (int, error) {
-	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // running what we are told to is the purpose; it ends by itself or by a signal
+	cmd := exec.Command(args[0], args[1:]...) //nolint:noctx // running what we are told to is the purpose; it ends by itself or by a signal
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "TEST_DATABASE_URL="+dsn)
 	if err := cmd.Start(); err != nil {
@@ -103,7 +103,7 @@ func roomiest() string {
 		enough = 1 << 30
 	)
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs(memory, &fs); err != nil || fs.Type != tmpfs || fs.Bavail*uint64(fs.Bsize) < enough { //nolint:gosec // a block size is not negative
+	if err := syscall.Statfs(memory, &fs); err != nil || fs.Type != tmpfs || fs.Bavail*uint64(fs.Bsize) < enough {
 		return ""
 	}
 	return memory
