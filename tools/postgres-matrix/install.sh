@@ -1,13 +1,18 @@
 #!/bin/sh
-# Puts PostgreSQL 16, 17 and 18 under .cache/postgres/<version>, for the tests
-# of the PostgreSQL connector. Does nothing where they are already.
+# Puts PostgreSQL 16, 17 and 18 into a cache, for the tests of the PostgreSQL
+# connector. Does nothing where they are already.
 #
 #   tools/postgres-matrix/install.sh           install
 #   tools/postgres-matrix/install.sh --print   the bin directories, separated by colons
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-cache=$(cd "$here/../.." && pwd)/.cache/postgres
+if [ "$(id -u)" -eq 0 ]; then
+	# The servers run as another user, who may not enter where root works.
+	cache=/var/cache/rampkeeper-tests/postgres
+else
+	cache=$(cd "$here/../.." && pwd)/.cache/postgres
+fi
 versions="16 17 18"
 
 if [ "${1:-}" = --print ]; then
