@@ -145,11 +145,8 @@ func (l *loop) pass(ctx context.Context) time.Duration {
 // refill claims more when a call is over, which may also have made something
 // due. It never puts the next pass off: under load a call is over all the time.
 func (l *loop) refill(ctx context.Context) time.Duration {
-	began, err := l.b.now(ctx)
-	if err == nil && !began.Before(l.due) {
-		return l.pass(ctx)
-	}
 	due := l.due
+	began, err := l.b.now(ctx)
 	if err == nil {
 		err = l.claimAll(ctx)
 	}
@@ -158,10 +155,10 @@ func (l *loop) refill(ctx context.Context) time.Duration {
 		l.failed(ctx, err)
 	}
 	if due.Before(l.due) {
-		sleep -= l.due.Sub(due)
+		sleep = max(0, sleep-l.due.Sub(due))
 		l.due = due
 	}
-	return max(0, sleep)
+	return sleep
 }
 
 // rest gives how long the loop may sleep: until something is due that was not
