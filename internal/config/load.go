@@ -21,7 +21,7 @@ import (
 const envPrefix = "RAMPKEEPER_"
 
 // notSettings are variables with our prefix that other parts read.
-var notSettings = []string{"RAMPKEEPER_CONFIG", "RAMPKEEPER_PG_BIN"}
+var notSettings = []string{"RAMPKEEPER_CONFIG", "RAMPKEEPER_PG_BIN", "RAMPKEEPER_MIGRATE_URL"}
 
 // Input is what Load reads.
 type Input struct {
