@@ -895,7 +895,9 @@ type Request struct {
 
 	// Extends Id of a grant.
 	Extends GrantID `json:"extends,omitempty,omitzero"`
-	Grants  []Grant `json:"grants"`
+
+	// Grants The grants that followed, each with an empty `can`; a grant by itself has it.
+	Grants []Grant `json:"grants"`
 
 	// ID Id of a request.
 	ID    RequestID     `json:"id"`

@@ -152,7 +152,7 @@ func TestRoutes(t *testing.T) {
 	s := newScene(t)
 	outside := []string{
 		"GET /", "GET /style.css", "GET /openapi.yaml", "GET /openapi.json", "GET /schemas/contract.v1.json", "GET /problems/{code}",
-		"GET /auth/login", "GET /auth/callback", "POST /auth/logout",
+		"GET /auth/login", "GET /auth/callback", "POST /auth/logout", "HEAD /healthz", "HEAD /readyz",
 	}
 	var routed, described []string
 	require.NoError(t, chi.Walk(s.handler.(chi.Routes), func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {

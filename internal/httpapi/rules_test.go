@@ -238,5 +238,6 @@ func TestO17Draining(t *testing.T) {
 	p := s.call("GET", "/readyz").code(t, http.StatusServiceUnavailable, access.NotReady)
 	require.Equal(t, []api.Fault{{Detail: "accepting is shutting down"}}, p.Errors)
 	s.call("GET", "/healthz").is(t, http.StatusOK)
+	s.call("HEAD", "/healthz").is(t, http.StatusOK)
 	s.call("POST", "/api/v1/requests", as("alice"), body(ask("pg/admin"))).is(t, http.StatusCreated)
 }

@@ -147,6 +147,8 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/style.css", s.style)
 	r.Get("/healthz", s.health)
 	r.Get("/readyz", s.ready)
+	r.Head("/healthz", s.health) // how some load balancers ask
+	r.Head("/readyz", s.ready)
 	r.Get("/version", s.version)
 	r.Get("/openapi.yaml", s.specYAML)
 	r.Get("/openapi.json", s.specJSON)
