@@ -23,7 +23,9 @@ type job struct {
 	until       time.Time // of OpEnsure
 	fresh       bool      // the operation before was of the other kind, or there was none
 	entry       connector.Entry
-	timeout     context.Context //nolint:containedctx // only its deadline is used; it was set before the claim, so that the call ends before the operation's deadline
+	// deadline is the operation's, by this process's clock. It was set before
+	// the claim, so that the call ends before the operation may be taken for lost.
+	deadline time.Time
 }
 
 // claim takes entitlements that are due, of those wanted present or of those
@@ -34,7 +36,8 @@ type job struct {
 // more, the entitlement is due still, and the next claim looks at it afresh.
 func (b *Broker) claim(ctx context.Context, present bool, slots []store.Slots) (jobs []job, err error) {
 	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opTimeout)
-	defer cancel()
+	cancel()
+	here, _ := timeout.Deadline()
 	err = b.store.InTx(ctx, func(tx *store.Tx) error {
 		jobs = nil
 		claims, err := tx.ClaimEntitlements(ctx, present, slots)
@@ -67,7 +70,7 @@ func (b *Broker) claim(ctx context.Context, present bool, slots []store.Slots) (
 			entry, _ := b.connectors.Get(c.Connector) // claimed by the registry's names
 			ops = append(ops, op)
 			jobs = append(jobs, job{
-				entitlement: c.Entitlement, op: op, until: until, fresh: c.LastKind != kind, entry: entry, timeout: timeout,
+				entitlement: c.Entitlement, op: op, until: until, fresh: c.LastKind != kind, entry: entry, deadline: here,
 			})
 		}
 		if err := tx.PostponeEntitlements(ctx, postponed); err != nil {
@@ -143,9 +146,8 @@ func (j job) call(ctx context.Context) (r result) {
 // callContext ends at the job's deadline, and a little after ctx does: an
 // operation that is cut off leaves its effect in doubt, so what is under way
 // when the process is told to stop gets the time to finish.
-func callContext(ctx context.Context, timeout context.Context) (context.Context, context.CancelFunc) {
+func callContext(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
 	const grace = 3 * time.Second
-	deadline, _ := timeout.Deadline()
 	call, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	stop := context.AfterFunc(ctx, func() {
 		timer := time.NewTimer(grace)
@@ -163,7 +165,7 @@ func callContext(ctx context.Context, timeout context.Context) (context.Context,
 // crash: by the next claim, after the lease.
 func (b *Broker) work(ctx context.Context, j job) {
 	b.at("claimed")
-	callCtx, cancel := callContext(ctx, j.timeout)
+	callCtx, cancel := callContext(ctx, j.deadline)
 	r := j.call(callCtx)
 	cancel()
 	b.at("called")

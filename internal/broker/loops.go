@@ -46,7 +46,8 @@ func spread(ctx context.Context, wake <-chan string, loops ...*loop) {
 				wake = nil // the listener is gone; the clock goes on
 				continue
 			}
-			if strings.HasPrefix(stream, "grant:") || strings.HasPrefix(stream, "request:") || stream == access.PolicyStream {
+			// The empty name says that hints were lost.
+			if stream == "" || strings.HasPrefix(stream, "grant:") || strings.HasPrefix(stream, "request:") || stream == access.PolicyStream {
 				for _, l := range loops {
 					l.look()
 				}
