@@ -86,7 +86,7 @@ create table core.grant (
     when state in ('revoking', 'ended') then end_reason is not null
     else true end),
   constraint grant_expiry_class_ck check (expiry_class in ('native', 'decision', 'reaper')),
-  constraint grant_residual_ck check (residual_seconds >= 0),
+  constraint grant_residual_ck check (residual_seconds >= -1),
   constraint grant_version_ck check (version > 0)
 );
 comment on table core.grant is 'the access that an approved item gives';
@@ -100,7 +100,7 @@ comment on column core.grant.not_after is 'end of the contract''s validity';
 comment on column core.grant.expires_at is 'absolute from the moment the row exists; rises only by an extension';
 comment on column core.grant.end_reason is 'why it ends, from revoking on';
 comment on column core.grant.expiry_class is 'who ends the access in time: native (the target), decision (the target asks), reaper (the broker)';
-comment on column core.grant.residual_seconds is 'worst-case overstay past expires_at while the broker is down';
+comment on column core.grant.residual_seconds is 'worst-case overstay past expires_at while the broker is down; -1: only the broker ends all of it';
 create index grant_expires_at_ix on core.grant (expires_at) where state in ('provisioning', 'active');
 create index grant_start_at_ix on core.grant (start_at) where state = 'scheduled';
 create index grant_start_by_ix on core.grant (start_by) where state = 'scheduled';

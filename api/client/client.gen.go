@@ -386,12 +386,15 @@ type Clause = access.Clause
 
 // Connector defines model for Connector.
 type Connector struct {
-	// Abilities What it can do besides giving and taking access.
-	Abilities       []string           `json:"abilities,omitempty,omitzero"`
-	ExpiryClass     access.ExpiryClass `json:"expiry_class"`
-	Name            string             `json:"name"`
-	ResidualSeconds int64              `json:"residual_seconds"`
-	Type            string             `json:"type"`
+	ExpiryClass access.ExpiryClass `json:"expiry_class"`
+
+	// LastSuccessAt When an operation on it last succeeded.
+	LastSuccessAt time.Time `json:"last_success_at,omitempty,omitzero"`
+	Name          string    `json:"name"`
+
+	// ResidualSeconds How long access may outlive its end at worst if the broker is down. Absent without a bound.
+	ResidualSeconds *int64 `json:"residual_seconds,omitempty"`
+	Type            string `json:"type"`
 }
 
 // ConnectorList defines model for ConnectorList.
@@ -681,8 +684,8 @@ type Grant struct {
 	// RequestID Id of a request.
 	RequestID RequestID `json:"request_id"`
 
-	// ResidualSeconds How long it may outlive its end at worst.
-	ResidualSeconds int64 `json:"residual_seconds"`
+	// ResidualSeconds How long it may outlive its end at worst if the broker is down. Absent without a bound.
+	ResidualSeconds *int64 `json:"residual_seconds,omitempty"`
 
 	// Resource Exact id of a resource, type:path.
 	Resource ResourceName `json:"resource"`
@@ -699,8 +702,8 @@ type Grant struct {
 	State     GrantState `json:"state"`
 	Version   int64      `json:"version"`
 
-	// WorstCaseEnd When it is over at worst if the broker is down.
-	WorstCaseEnd time.Time `json:"worst_case_end"`
+	// WorstCaseEnd When it is over at worst, even if the broker is down. Absent when only the broker ends all of it.
+	WorstCaseEnd time.Time `json:"worst_case_end,omitempty,omitzero"`
 }
 
 // GrantID Id of a grant.

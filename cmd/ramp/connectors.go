@@ -29,7 +29,7 @@ func (a *app) connectorsCommand() *cobra.Command {
 			var names []string
 			for _, k := range page.Items {
 				names = append(names, k.Name)
-				t.rows = append(t.rows, []string{k.Name, k.Type, string(k.ExpiryClass), access.Seconds(k.ResidualSeconds).String() + " late"})
+				t.rows = append(t.rows, []string{k.Name, k.Type, string(k.ExpiryClass), overstay(k.ResidualSeconds)})
 			}
 			return a.print(page.Items, strings.Join(names, "\n"), t)
 		},
@@ -66,4 +66,12 @@ func (a *app) connectorsCommand() *cobra.Command {
 	}
 	cmd.AddCommand(list, test)
 	return cmd
+}
+
+// overstay says how late access may end at worst.
+func overstay(residual *int64) string {
+	if residual == nil {
+		return "until the broker ends it"
+	}
+	return access.Seconds(*residual).String() + " late"
 }

@@ -108,7 +108,7 @@ func (a *app) grantsShowCommand() *cobra.Command {
 				{"access", g.Role + " on " + g.Resource},
 				{"contract", g.Contract},
 				{"ends", clock(g.ExpiresAt)},
-				{"at worst", clock(g.WorstCaseEnd) + ", even if the broker is down"},
+				{"at worst", worstCase(g)},
 			}
 			if g.EndReason != "" {
 				rows = append(rows, []string{"end", strings.TrimSpace(string(g.EndReason) + "  " + clock(g.EndedAt))})
@@ -122,6 +122,18 @@ func (a *app) grantsShowCommand() *cobra.Command {
 			}
 			return a.print(g, g.ID.String(), table{rows: rows})
 		},
+	}
+}
+
+// worstCase says when the access is over even if the broker is down.
+func worstCase(g client.Grant) string {
+	switch {
+	case !g.WorstCaseEnd.IsZero():
+		return clock(g.WorstCaseEnd) + ", even if the broker is down"
+	case g.ExpiryClass == access.ExpiryNative:
+		return "the target itself refuses new sessions from then on; one that is open needs the broker to end it"
+	default:
+		return "only the broker ends it"
 	}
 }
 

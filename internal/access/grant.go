@@ -80,12 +80,28 @@ type Grant struct {
 	EndReason   EndReason // set from revoking on
 	ExpiryClass ExpiryClass
 	// Residual is the connector's declared worst-case overstay past ExpiresAt
-	// if the broker is down.
+	// if the broker is down; Unbounded if only the broker ends all of it.
 	Residual Seconds
 	// CredentialsIssuedAt is when the once-only credentials were handed over.
 	CredentialsIssuedAt time.Time
 	Version             int64
 	CreatedAt           time.Time
+}
+
+// Unbounded is the residual of access that nothing but the broker ends.
+const Unbounded Seconds = -1
+
+// WorstCaseEnd gives when the access is over at the latest, even if the broker
+// is down; zero if there is no such instant.
+func (g Grant) WorstCaseEnd() time.Time {
+	switch {
+	case !g.EndedAt.IsZero():
+		return g.EndedAt
+	case g.Residual < 0:
+		return time.Time{}
+	default:
+		return g.ExpiresAt.Add(g.Residual.Duration())
+	}
 }
 
 // Overdue says whether the access may exist past its end. It is a condition

@@ -55,19 +55,26 @@ func (b *Broker) newGrant(req access.Request, i int, item access.ItemDecision, n
 		Role: item.Item.Role, Resource: item.Item.Resource, Contract: offer.Contract,
 		State: access.Scheduled, Duration: offer.Duration, MaxTotal: offer.MaxDuration,
 		StartAt: start, StartBy: startBy, NotAfter: offer.NotAfter, ExpiresAt: expires,
-		ExpiryClass: access.ExpiryReaper, Version: 1, CreatedAt: now,
+		ExpiryClass: access.ExpiryReaper, Residual: access.Unbounded, Version: 1, CreatedAt: now,
 	}
 	if len(item.Entitlements) > 0 {
 		g.Connector = item.Entitlements[0].Connector
 	}
 	if entry, ok := b.connectors.Get(g.Connector); ok {
 		if e, ok := entry.Connector.(connector.Expirer); ok {
-			class, residual := e.Expiry()
-			g.ExpiryClass = class
-			g.Residual = access.Seconds((residual + time.Second - 1) / time.Second)
+			g.ExpiryClass, g.Residual = expiry(e)
 		}
 	}
 	return g
+}
+
+// expiry gives what a connector declares, in whole seconds upwards.
+func expiry(e connector.Expirer) (access.ExpiryClass, access.Seconds) {
+	class, residual := e.Expiry()
+	if residual < 0 {
+		return class, access.Unbounded
+	}
+	return class, access.Seconds((residual + time.Second - 1) / time.Second)
 }
 
 func grantedEvent(req access.Request, d access.Decision, g access.Grant, needs []access.EntitlementKey, actor access.PrincipalID) access.Event {

@@ -41,10 +41,9 @@ func (b *Broker) Connectors(ctx context.Context, who access.Caller) ([]Connector
 	views := []ConnectorView{}
 	for _, name := range b.connectors.Names() {
 		entry, _ := b.connectors.Get(name)
-		view := ConnectorView{Name: name, Type: entry.Type, ExpiryClass: access.ExpiryReaper, LastSuccess: last[name]}
+		view := ConnectorView{Name: name, Type: entry.Type, ExpiryClass: access.ExpiryReaper, Residual: access.Unbounded, LastSuccess: last[name]}
 		if e, ok := entry.Connector.(connector.Expirer); ok {
-			class, residual := e.Expiry()
-			view.ExpiryClass, view.Residual = class, access.Seconds(residual/time.Second)
+			view.ExpiryClass, view.Residual = expiry(e)
 		}
 		views = append(views, view)
 	}

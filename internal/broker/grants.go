@@ -18,9 +18,6 @@ type GrantView struct {
 	Requester access.Subject
 	// Overdue says that the access may exist past its end.
 	Overdue bool
-	// WorstCaseEnd is when the access ends at the latest if the broker is
-	// down, as the connector declares it.
-	WorstCaseEnd time.Time
 	// Entitlements is what the grant means on the target, and how it stands.
 	Entitlements []access.Entitlement
 	// Attested names the admins who have signed that the access is gone.

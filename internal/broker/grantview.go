@@ -55,7 +55,7 @@ func (b *Broker) grantViews(ctx context.Context, tx *store.Tx, who access.Caller
 	}
 	for i, g := range gs {
 		v := GrantView{
-			Grant: g, Requester: people[g.Holder], Overdue: g.Overdue(tx.Now), WorstCaseEnd: worstCase(g),
+			Grant: g, Requester: people[g.Holder], Overdue: g.Overdue(tx.Now),
 			Entitlements: make([]access.Entitlement, len(standing[g.ID])), Attested: []access.PrincipalID{},
 		}
 		for j, s := range standing[g.ID] {
@@ -68,13 +68,6 @@ func (b *Broker) grantViews(ctx context.Context, tx *store.Tx, who access.Caller
 		views[i] = v
 	}
 	return views, nil
-}
-
-func worstCase(g access.Grant) time.Time {
-	if !g.EndedAt.IsZero() {
-		return g.EndedAt
-	}
-	return g.ExpiresAt.Add(g.Residual.Duration())
 }
 
 // canGrant says what the caller may do to a grant, by the functions that

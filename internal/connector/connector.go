@@ -84,7 +84,8 @@ type Check struct {
 }
 
 // Expirer declares who ends the access on time and how long it may outlive
-// its end at worst if the broker is down. Without it the class is reaper.
+// its end at worst if the broker is down; a negative residual says that
+// nothing else ends all of it. Without it the class is reaper, without bound.
 type Expirer interface {
 	Expiry() (class access.ExpiryClass, residual time.Duration)
 }

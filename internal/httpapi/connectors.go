@@ -14,7 +14,7 @@ func (s operations) ListConnectors(ctx context.Context, _ api.ListConnectorsRequ
 		return nil, err
 	}
 	return api.ListConnectors200JSONResponse{Items: each(views, func(v broker.ConnectorView) api.Connector {
-		return api.Connector{Name: v.Name, Type: v.Type, ExpiryClass: v.ExpiryClass, ResidualSeconds: int64(v.Residual)}
+		return api.Connector{Name: v.Name, Type: v.Type, ExpiryClass: v.ExpiryClass, ResidualSeconds: bounded(v.Residual), LastSuccessAt: v.LastSuccess}
 	})}, nil
 }
 

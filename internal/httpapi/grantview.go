@@ -11,7 +11,7 @@ import (
 // grant shows a grant.
 func (s operations) grant(v broker.GrantView) api.Grant {
 	g := s.bareGrant(v.Grant, v.Requester)
-	g.Overdue, g.WorstCaseEnd, g.Can = v.Overdue, v.WorstCaseEnd, cans(v.Can)
+	g.Overdue, g.Can = v.Overdue, cans(v.Can)
 	if len(v.Attested) > 0 {
 		g.AttestedBy = each(v.Attested, func(id access.PrincipalID) api.Person { return person(id, "", "") })
 	}
@@ -29,11 +29,19 @@ func (s operations) bareGrant(g access.Grant, holder access.Subject) api.Grant {
 		Contract: g.Contract, Connector: g.Connector, State: g.State, Overdue: g.Overdue(s.Now()),
 		DurationSeconds: int64(g.Duration), Duration: g.Duration.String(), MaxTotalSeconds: int64(g.MaxTotal),
 		StartAt: g.StartAt, StartBy: g.StartBy, NotAfter: g.NotAfter, ExpiresAt: g.ExpiresAt,
-		WorstCaseEnd: g.ExpiresAt.Add(g.Residual.Duration()),
+		WorstCaseEnd: g.WorstCaseEnd(),
 		StartedAt:    g.StartedAt, ActivatedAt: g.ActivatedAt, EndedAt: g.EndedAt, EndReason: g.EndReason,
-		ExpiryClass: g.ExpiryClass, ResidualSeconds: int64(g.Residual), CredentialsIssuedAt: g.CredentialsIssuedAt,
+		ExpiryClass: g.ExpiryClass, ResidualSeconds: bounded(g.Residual), CredentialsIssuedAt: g.CredentialsIssuedAt,
 		Version: g.Version, CreatedAt: g.CreatedAt, Can: []api.Can{},
 	}
+}
+
+// bounded shows a residual, or nothing where there is no bound.
+func bounded(residual access.Seconds) *int64 {
+	if residual < 0 {
+		return nil
+	}
+	return new(int64(residual))
 }
 
 // GetCredentials hands the holder's credentials over. A browser must have

@@ -82,9 +82,9 @@ func SetupSQL() string { return setup.TargetSetup }
 // is open then is the broker's to end, for PostgreSQL has nothing that would.
 func (c *Connector) Expiry() (access.ExpiryClass, time.Duration) {
 	if c.cfg.PasswordAuth {
-		return access.ExpiryNative, 0
+		return access.ExpiryNative, -1
 	}
-	return access.ExpiryReaper, 0
+	return access.ExpiryReaper, -1
 }
 
 var (
