@@ -194,6 +194,7 @@ func TestRaces(t *testing.T) {
 		require.Eventually(t, func() bool { return s.grant(t, id).State == access.Ended }, 10*time.Second, 5*time.Millisecond)
 		require.Empty(t, s.target.Held())
 	}
+	require.Equal(t, []string{"0"}, s.rows(t, `select deadlocks from pg_stat_database where datname = current_database()`), "everybody locks in one order")
 	s.verifyAudit(t)
 	invariants(t, s.admin)
 }

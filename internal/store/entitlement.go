@@ -19,7 +19,7 @@ func scanEntitlement(row pgx.CollectableRow) (access.Entitlement, error) {
 	return e, err
 }
 
-const lockEntitlement = `select ` + entitlementColumns + ` from core.entitlement e where e.id = @id for update`
+const lockEntitlement = `select ` + entitlementColumns + ` from core.entitlement e where e.id = @id for no key update`
 
 // LockEntitlement gives one entitlement and holds it until the transaction
 // ends.
@@ -36,7 +36,7 @@ select ` + entitlementColumns + `
 from core.entitlement e
 where e.id in (select ge.entitlement_id from core.grant_entitlement ge where ge.grant_id = @grant)
 order by e.id
-for update of e`
+for no key update of e`
 
 // LockEntitlementsOf gives what the grant needs and holds it until the
 // transaction ends. It comes before LockGrant.

@@ -117,7 +117,10 @@ func (tx *Tx) Grant(ctx context.Context, id access.GrantID) (access.Grant, error
 	return tx.grant(ctx, selectGrant, id)
 }
 
-const lockGrant = selectGrant + ` for update`
+// A lock that leaves the key alone lets those pass who merely refer to the
+// grant. A request that extends it refers to it before its entitlements are
+// locked, so a stronger lock would have two transactions wait for each other.
+const lockGrant = selectGrant + ` for no key update`
 
 // LockGrant gives one grant and holds it until the transaction ends. The
 // caller has locked the grant's entitlements, if it needs them locked.

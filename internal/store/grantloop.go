@@ -17,7 +17,7 @@ with due as (
   where d.state in ('provisioning', 'active') and d.expires_at <= @now
   order by d.id
   limit @limit
-  for update skip locked
+  for no key update skip locked
 )
 update core.grant g set
   state = 'revoking', last_trigger = 'end', end_reason = 'expired',

@@ -31,7 +31,7 @@ cross join lateral (
       where ge.entitlement_id = e.id and g.state in ('provisioning', 'active') and g.expires_at > @now)
   order by e.next_at
   limit s.free
-  for update of e skip locked
+  for no key update of e skip locked
 ) e`
 
 // Claim is an entitlement that is due, held until the transaction ends.
