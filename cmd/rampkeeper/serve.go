@@ -159,7 +159,7 @@ func (s *server) listen(ctx context.Context, b *broker.Broker, db *store.Store, 
 	group.Go(func() error { return orStopped(b.Run(work, db.Listen(work))) })
 	group.Go(func() error { return orStopped(api.Run(work)) })
 
-	web := newHTTPServer(api, log)
+	web := httpapi.HTTPServer(api, log)
 	group.Go(func() error { return serveHTTP(web, listener) })
 	var inside *http.Server
 	if cfg.Metrics.Listen != "" || s.metricsListener != nil {
@@ -167,7 +167,7 @@ func (s *server) listen(ctx context.Context, b *broker.Broker, db *store.Store, 
 		if err != nil {
 			return err
 		}
-		inside = newHTTPServer(metrics, log)
+		inside = httpapi.HTTPServer(metrics, log)
 		group.Go(func() error { return serveHTTP(inside, metricsListener) })
 	}
 	log.InfoContext(ctx, "serving", "address", listener.Addr().String(), "public_url", cfg.HTTP.PublicURL, "version", version)
@@ -199,19 +199,6 @@ func (s *server) listen(ctx context.Context, b *broker.Broker, db *store.Store, 
 	err = group.Wait()
 	log.InfoContext(grace, "stopped")
 	return err
-}
-
-// newHTTPServer bounds what a slow or greedy client can hold. Answers that
-// stream take their own deadlines.
-func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 }
 
 // orStopped drops the error of a loop that was told to stop.

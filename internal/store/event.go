@@ -158,10 +158,11 @@ where e.stream = @request
   or e.recorded_at >= @since and e.stream in (
     select 'entitlement:' || core.typeid('ent', n.entitlement_id)
     from core.grant_entitlement n where n.grant_id = any(@grants::uuid[]))
-order by e.recorded_at, e.seq`
+order by e.recorded_at, array_position(array['request', 'entitlement', 'grant'], split_part(e.stream, ':', 1)), e.seq`
 
 // Timeline gives the events of a request, of its grants and, from since on, of
-// the entitlements that those needed, in the order in which they happened.
+// the entitlements that those needed, in the order in which they happened;
+// within one transaction causes come before effects.
 func (tx *Tx) Timeline(ctx context.Context, request access.RequestID, grants []access.GrantID, since time.Time) ([]EventRow, error) {
 	rows, err := many(ctx, tx, selectTimeline, pgx.NamedArgs{
 		"request": access.StreamOf(request), "grants": uuids(grants), "since": since,

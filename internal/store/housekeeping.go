@@ -25,8 +25,8 @@ where s.id in (select o.id from core.session o where o.expires_at < @day_ago ord
 // idempotency keys after a day, sign-ins that never came back, sessions a day
 // after their end. It leaves a great number of them to the next call.
 func (tx *Tx) DeleteStale(ctx context.Context) error {
-	const most = 10_000
-	args := pgx.NamedArgs{"now": tx.Now, "day_ago": tx.Now.Add(-24 * time.Hour), "limit": most}
+	const most = 10_000 // of each
+	args := pgx.NamedArgs{"now": tx.Now, "day_ago": tx.Now.Add(-keyLife), "limit": most}
 	for _, sql := range []string{deleteIdempotency, deleteLogins, deleteSessions} {
 		if err := tx.exec(ctx, sql, args); err != nil {
 			return fmt.Errorf("deleting what is stale: %w", err)

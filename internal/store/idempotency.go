@@ -61,21 +61,3 @@ func (tx *Tx) UseKey(ctx context.Context, who access.PrincipalID, key string, bo
 	}
 	return first.Object, true, nil
 }
-
-const sweepSessions = `delete from core.session s where s.expires_at <= @now`
-
-const sweepLogins = `delete from core.login l where l.expires_at <= @now`
-
-const sweepKeys = `delete from core.idempotency i where i.created_at <= @stale`
-
-// Sweep forgets what has expired and is no evidence: sessions, pending logins
-// and idempotency keys.
-func (tx *Tx) Sweep(ctx context.Context) error {
-	args := pgx.NamedArgs{"now": tx.Now, "stale": tx.Now.Add(-keyLife)}
-	for _, sql := range []string{sweepSessions, sweepLogins, sweepKeys} {
-		if err := tx.exec(ctx, sql, args); err != nil {
-			return fmt.Errorf("sweeping: %w", err)
-		}
-	}
-	return nil
-}

@@ -154,7 +154,8 @@ func TestSessions(t *testing.T) {
 	require.Equal(t, []store.Session{first}, list(alice))
 	*now = now.Add(time.Hour)
 	require.Empty(t, list(alice), "expired")
-	inTx(t, s, func(tx *store.Tx) error { return tx.Sweep(t.Context()) })
+	*now = now.Add(24 * time.Hour)
+	inTx(t, s, func(tx *store.Tx) error { return tx.DeleteStale(t.Context()) })
 	*now = noon
 	require.Empty(t, list(alice), "and forgotten")
 
