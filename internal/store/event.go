@@ -158,7 +158,8 @@ where e.stream = @request
   or e.recorded_at >= @since and e.stream in (
     select 'entitlement:' || core.typeid('ent', n.entitlement_id)
     from core.grant_entitlement n where n.grant_id = any(@grants::uuid[]))
-order by e.recorded_at, array_position(array['request', 'entitlement', 'grant'], split_part(e.stream, ':', 1)), e.seq`
+order by min(e.recorded_at) over (partition by e.xid), e.xid,
+  array_position(array['request', 'entitlement', 'grant'], split_part(e.stream, ':', 1)), e.seq`
 
 // Timeline gives the events of a request, of its grants and, from since on, of
 // the entitlements that those needed, in the order in which they happened;
