@@ -65,7 +65,7 @@ type server struct {
 // run serves until the context ends, then drains.
 func (s *server) run(ctx context.Context) error {
 	cfg, log := s.config, s.log
-	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), store.WithMaxConns(int32(cfg.Database.MaxConnections)))
+	db, err := store.Open(ctx, cfg.Database.URL.Reveal(), store.WithMaxConns(int32(cfg.Database.MaxConnections)-loopConns))
 	if err != nil {
 		return err
 	}
@@ -73,6 +73,11 @@ func (s *server) run(ctx context.Context) error {
 	if err := db.CheckSchema(ctx); err != nil {
 		return err
 	}
+	loopDB, err := store.Open(ctx, cfg.Database.URL.Reveal(), store.WithMaxConns(loopConns), store.WithName("rampkeeper loops"))
+	if err != nil {
+		return err
+	}
+	defer loopDB.Close()
 
 	connectors, err := newConnectors(cfg.Connectors)
 	if err != nil {
@@ -106,6 +111,7 @@ func (s *server) run(ctx context.Context) error {
 
 	b := broker.New(broker.Config{
 		Store:            db,
+		LoopStore:        loopDB,
 		Connectors:       connectors,
 		Issuer:           cfg.OIDC.Issuer,
 		Skew:             cfg.Broker.Skew,
@@ -133,6 +139,9 @@ func (s *server) run(ctx context.Context) error {
 	}
 	return s.listen(ctx, b, db, api, api.MetricsHandler(registry))
 }
+
+// loopConns is how many of the connections belong to the loops.
+const loopConns = 4
 
 // listen runs the listeners and the loops, and stops them in order: readiness
 // first, then new connections, then the loops.

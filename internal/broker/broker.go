@@ -19,7 +19,10 @@ import (
 // Config is what a Broker works with. Zero durations and numbers mean the
 // defaults.
 type Config struct {
-	Store      *store.Store
+	Store *store.Store
+	// LoopStore is the loops' own way to the same database, so that no load
+	// of requests keeps a removal waiting for a connection. Nil: Store.
+	LoopStore  *store.Store
 	Connectors *connector.Registry
 	// Issuer completes the users that policy names by their subject alone.
 	Issuer string
@@ -41,6 +44,7 @@ type Config struct {
 // brokers may share one database.
 type Broker struct {
 	store      *store.Store
+	loopStore  *store.Store
 	connectors *connector.Registry
 	issuer     string
 	skew       time.Duration
@@ -62,6 +66,7 @@ type Broker struct {
 func New(cfg Config) *Broker {
 	b := &Broker{
 		store:      cfg.Store,
+		loopStore:  cfg.LoopStore,
 		connectors: cfg.Connectors,
 		issuer:     cfg.Issuer,
 		skew:       cfg.Skew,
@@ -70,6 +75,9 @@ func New(cfg Config) *Broker {
 		poll:       cfg.Poll,
 		log:        cfg.Log,
 		at:         func(string) {},
+	}
+	if b.loopStore == nil {
+		b.loopStore = b.store
 	}
 	if b.connectors == nil {
 		b.connectors = connector.NewRegistry(nil)

@@ -38,7 +38,7 @@ func (b *Broker) claim(ctx context.Context, present bool, slots []store.Slots) (
 	timeout, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.opTimeout)
 	cancel()
 	here, _ := timeout.Deadline()
-	err = b.store.InTx(ctx, func(tx *store.Tx) error {
+	err = b.loopStore.InTx(ctx, func(tx *store.Tx) error {
 		jobs = nil
 		claims, err := tx.ClaimEntitlements(ctx, present, slots)
 		if err != nil {

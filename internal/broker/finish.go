@@ -32,7 +32,7 @@ type entitlementData struct {
 // a crash after it leaves nothing to repair.
 func (b *Broker) finish(ctx context.Context, j job, r result) (hopeless []access.GrantID, err error) {
 	var moves [][2]access.Grant
-	err = b.store.InTx(ctx, func(tx *store.Tx) error {
+	err = b.loopStore.InTx(ctx, func(tx *store.Tx) error {
 		hopeless, moves = nil, nil
 		e, err := tx.LockEntitlement(ctx, j.entitlement.ID)
 		if err != nil {
@@ -172,7 +172,7 @@ func earliestEnd(needs []access.Need, now time.Time) (end time.Time) {
 // before it leaves a grant in provisioning, whose next attempt ends here again.
 func (b *Broker) giveUp(ctx context.Context, id access.GrantID) error {
 	var before, after access.Grant
-	err := b.store.InTx(ctx, func(tx *store.Tx) error {
+	err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
 		needs, g, err := lockGrant(ctx, tx, id)
 		if err != nil {
 			return err

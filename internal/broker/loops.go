@@ -167,7 +167,7 @@ func (l *loop) refill(ctx context.Context) time.Duration {
 func (l *loop) rest(ctx context.Context, began time.Time) (time.Duration, error) {
 	sleep := l.b.poll
 	var now, next time.Time
-	err := l.b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+	err := l.b.loopStore.InTx(ctx, func(tx *store.Tx) (err error) {
 		now = tx.Now
 		next, err = tx.NextDue(ctx, began)
 		return err
@@ -191,7 +191,7 @@ func (l *loop) failed(ctx context.Context, err error) time.Duration {
 
 // now gives the time of the database, the only clock that decides.
 func (b *Broker) now(ctx context.Context) (now time.Time, err error) {
-	err = b.store.InTx(ctx, func(tx *store.Tx) error {
+	err = b.loopStore.InTx(ctx, func(tx *store.Tx) error {
 		now = tx.Now
 		return nil
 	})

@@ -21,7 +21,7 @@ const batch = 500
 func (b *Broker) expireGrants(ctx context.Context) error {
 	for {
 		var expired []access.Grant
-		err := b.store.InTx(ctx, func(tx *store.Tx) error {
+		err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
 			var err error
 			if expired, err = tx.ExpireGrants(ctx, batch); err != nil {
 				return err
@@ -74,7 +74,7 @@ func (b *Broker) sweepSettled(ctx context.Context, only ...access.GrantID) error
 	)
 	for {
 		var ids []access.GrantID
-		err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+		err := b.loopStore.InTx(ctx, func(tx *store.Tx) (err error) {
 			ids, err = tx.SettledGrants(ctx, after, batch, only...)
 			return err
 		})
@@ -95,7 +95,7 @@ func (b *Broker) sweepSettled(ctx context.Context, only ...access.GrantID) error
 
 func (b *Broker) settleOne(ctx context.Context, id access.GrantID) error {
 	var before, after access.Grant
-	err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+	err := b.loopStore.InTx(ctx, func(tx *store.Tx) (err error) {
 		if _, before, err = lockGrant(ctx, tx, id); err != nil {
 			return err
 		}

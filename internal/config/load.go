@@ -74,7 +74,7 @@ func (l *loader) fault(where, format string, args ...any) {
 func (l *loader) set(key string, value any, source string) {
 	typ, known := l.keys[key]
 	if base, ok := strings.CutSuffix(key, "_file"); !known && ok && l.keys[base] == reflect.TypeFor[Secret]() {
-		secret, err := readSecret(fmt.Sprint(value))
+		secret, err := ReadSecret(fmt.Sprint(value))
 		if err != nil {
 			l.fault(source, "%s: %v", key, err)
 			return
@@ -236,9 +236,9 @@ func splitList(s string) []string {
 	return list
 }
 
-// readSecret reads a secret's file. One that everybody can read is refused:
-// it is no secret.
-func readSecret(path string) (string, error) {
+// ReadSecret reads a secret's file, without the line's end. One that everybody
+// can read is refused: it is no secret.
+func ReadSecret(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return "", fmt.Errorf("%s cannot be read: %w", path, errors.Unwrap(err))

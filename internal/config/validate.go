@@ -18,7 +18,7 @@ func (c *Loaded) validate() []string {
 		msg string
 	}{
 		{c.Database.URL == "", "database.url", "is missing: the connection string of the rampkeeper_app login, or database.url_file with the path of a file that holds it"},
-		{c.Database.MaxConnections < 4 || c.Database.MaxConnections > 500, "database.max_connections", "must be 4 to 500"},
+		{c.Database.MaxConnections < 8 || c.Database.MaxConnections > 500, "database.max_connections", "must be 8 to 500"},
 		{c.HTTP.Listen == "", "http.listen", "is missing: an address such as :8443"},
 		{!isOrigin(c.HTTP.PublicURL), "http.public_url", "must be a scheme and a host, such as https://access.example.com, with nothing after them"},
 		{strings.HasPrefix(c.HTTP.PublicURL, "http://") && !isLoopback(c.HTTP.PublicURL), "http.public_url", "must be https: browsers drop the session cookie on plain http, except on localhost"},
