@@ -185,7 +185,7 @@ func TestWanted(t *testing.T) {
 		latest := slices.MaxFunc(live, func(a, b access.Need) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
 		require.Equal(t, latest.ExpiresAt, until)
 		slices.Reverse(needs)
-		require.Equal(t, until, access.Wanted(needs, now), "in whatever order")
+		require.Equal(t, access.Wanted(needs, now), until, "in whatever order")
 	})
 }
 

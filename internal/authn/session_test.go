@@ -85,7 +85,6 @@ func TestSignInAndOut(t *testing.T) {
 	require.Negative(t, cookie(out, authn.SessionCookie).MaxAge)
 	_, code = b.me()
 	require.Equal(t, access.Unauthenticated, code)
-
 }
 
 func TestO28CookieReplayedAfterLogout(t *testing.T) {

@@ -181,7 +181,7 @@ func (l *look) entry(ctx context.Context, r *contract.Resource) (CatalogEntry, b
 // cannot be granted there, or no account on the target.
 func (l *look) whyNot(ctx context.Context, role string, r *contract.Resource) (string, error) {
 	if _, err := l.ix.Entitlements(role, r.Metadata.Name); err != nil {
-		return "The policy cannot grant this here: " + err.Error() + ".", nil
+		return "The policy cannot grant this here: " + err.Error() + ".", nil //nolint:nilerr // why not is the answer
 	}
 	connector := r.Spec.Connector
 	if why, done := l.noAccount[connector]; done {

@@ -41,7 +41,7 @@ func TestTestConnector(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	good := []connector.Check{{Name: "connect", OK: true, Detail: "in memory"}}
-	for _, tt := range []struct {
+	for _, tt := range []struct { //nolint:paralleltest // they share the target, which goes down
 		name, connector string
 		who             access.Caller
 		down            bool
@@ -56,7 +56,7 @@ func TestTestConnector(t *testing.T) {
 		{"RequesterAndNoSuchConnector", "nothing", s.alice, false, nil, access.Forbidden},
 		{"NoSuchConnector", "nothing", s.oprah, false, nil, access.NotFound},
 	} {
-		t.Run(tt.name, func(t *testing.T) { //nolint:paralleltest // they share the target, which goes down
+		t.Run(tt.name, func(t *testing.T) {
 			s.target.SetDown(tt.down)
 
 			checks, err := s.b.TestConnector(t.Context(), tt.who, tt.connector)

@@ -142,13 +142,13 @@ func (b *Broker) finishCredential(ctx context.Context, who access.Caller, id acc
 			}
 		}
 		if callErr != nil {
-			return nil
+			return nil //nolint:nilerr // what was seen is kept; the failure is reported below
 		}
 		if late = b.mayTakeCredentials(g, who, tx.Now); late == nil && e.Fence != op.Fence {
 			late = errBusy
 		}
 		if late != nil {
-			return nil // it ended, or another call was faster; nothing is handed over
+			return nil //nolint:nilerr // it ended, or another call was faster; nothing is handed over
 		}
 		if g, err = tx.IssueCredentials(ctx, g); err != nil {
 			return err

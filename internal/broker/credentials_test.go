@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -31,7 +30,7 @@ func TestCredentialsAreHandedOverOnce(t *testing.T) {
 		s.target.Plan(fake.Fail.For(fake.Credential))
 		_, err = s.b.Credentials(t.Context(), s.alice, g.ID)
 		require.Equal(t, "upstream_failed", refusedAs(err))
-		require.True(t, errors.Is(err, connector.ErrRefused))
+		require.ErrorIs(t, err, connector.ErrRefused)
 
 		got, err := s.b.Credentials(t.Context(), s.alice, g.ID)
 		require.NoError(t, err, "a failure takes nothing away")

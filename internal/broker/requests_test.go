@@ -211,7 +211,7 @@ func TestTimeline(t *testing.T) {
 	require.NoError(t, err)
 	var got []string
 	for _, e := range events {
-		got = append(got, fmt.Sprintf("%s %s", e.Type, access.PrincipalID(e.Actor).Subject()))
+		got = append(got, fmt.Sprintf("%s %s", e.Type, e.Actor.Subject()))
 	}
 	require.Equal(t, []string{
 		"request.submitted alice", "vote.cast olive", "vote.cast oscar", "vote.cast otto",

@@ -3,6 +3,7 @@ package broker
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -70,9 +71,7 @@ func newScene(t *testing.T, documents ...string) *scene {
 	s.carol.Roles = []access.AppRole{access.ContractAdmin}
 	s.audrey.Roles = []access.AppRole{access.Auditor}
 	s.oprah.Roles = []access.AppRole{access.Operator}
-	for name, who := range map[string]access.Caller{"carol": s.carol, "audrey": s.audrey, "oprah": s.oprah} {
-		s.everybody[name] = who
-	}
+	maps.Copy(s.everybody, map[string]access.Caller{"carol": s.carol, "audrey": s.audrey, "oprah": s.oprah})
 	s.apply(t, append([]string{reads, changes, ledger, pair, single, vaults}, documents...)...)
 	return s
 }

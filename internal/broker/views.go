@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -223,9 +224,7 @@ func (m *material) name(id access.PrincipalID) string {
 // decide when it is tried.
 func (m *material) can(r access.Request, d access.Decision, votes []access.Vote) []Can {
 	people := make(map[access.PrincipalID]access.Subject, len(m.people)+1)
-	for id, p := range m.people {
-		people[id] = p
-	}
+	maps.Copy(people, m.people)
 	people[m.who.ID] = m.who.Subject
 	list := []Can{
 		canDo("withdraw", mayWithdraw(r, m.who.ID)),

@@ -19,13 +19,19 @@ var later = []string{
 	"windows", "workload",
 }
 
+// pointerTo joins the segments of a JSON pointer.
+func pointerTo(segments []string) string {
+	var b strings.Builder
+	for _, s := range segments {
+		b.WriteString("/" + escape(s))
+	}
+	return b.String()
+}
+
 // explain turns a tree of schema errors into problems that say what was met,
 // what is right and where. At most one is given for a value.
 func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
-	pointer := ""
-	for _, segment := range e.InstanceLocation {
-		pointer += "/" + escape(segment)
-	}
+	pointer := pointerTo(e.InstanceLocation)
 	if said[pointer] || len(p.problems) >= maxDocProblems {
 		return
 	}

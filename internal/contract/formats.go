@@ -104,9 +104,9 @@ func checkPath(path string, pattern bool) error {
 		case literal == "":
 			return errors.New("a segment of the path is empty")
 		case s == "." || s == "..":
-			return errors.New("a segment of the path may not be . or ..")
+			return errors.New("neither . nor .. may be a segment of the path")
 		case strings.Contains(literal, "*") && pattern:
-			return errors.New("in a segment * may stand alone or at the end: *, prod-*")
+			return errors.New("a * stands alone or at the end of a segment, as in * and prod-*, and nowhere else")
 		case strings.ContainsAny(literal, "*{}") || strings.ContainsFunc(literal, unreadableRune):
 			return errors.New("a segment of the path may not hold blanks, control characters, *, { or }")
 		}

@@ -52,7 +52,8 @@ func TestProblems(t *testing.T) {
 						files = append(files, f)
 					}
 				}
-				a.Files = append(files, txtar.File{Name: "want", Data: []byte(got)})
+				files = append(files, txtar.File{Name: "want", Data: []byte(got)})
+				a.Files = files
 				require.NoError(t, os.WriteFile(name, txtar.Format(a), 0o600))
 			}
 			require.Equal(t, want, got)

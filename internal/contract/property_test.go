@@ -215,7 +215,7 @@ func shuffle(source *rand.Rand, v any) string {
 	switch v := v.(type) {
 	case map[string]any:
 		var parts []string
-		for k, x := range v { //nolint:gocritic // any order will do
+		for k, x := range v {
 			parts = append(parts, fmt.Sprintf("%q: %s", k, shuffle(source, x)))
 		}
 		source.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })

@@ -122,7 +122,7 @@ func (s *story) asks(who, text string) {
 	var err error
 	r.ask.Duration, err = access.ParseSeconds(length)
 	require.NoError(s.t, err)
-	for _, item := range strings.Split(text, ", ") {
+	for item := range strings.SplitSeq(text, ", ") {
 		role, resource, _ := strings.Cut(item, " on ")
 		r.ask.Items = append(r.ask.Items, access.Item{Role: role, Resource: resource})
 	}

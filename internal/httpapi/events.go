@@ -54,7 +54,7 @@ func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		s.watch.drop()
 	}
 	if err := out.comment("welcome"); err != nil {
-		return nil //nolint:nilerr // the client has gone
+		return nil
 	}
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
@@ -71,7 +71,7 @@ func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 			err = out.comment("still here")
 		case <-check.C:
 			if _, err := s.Auth.Authenticate(s.call.request); err != nil {
-				return nil //nolint:nilerr // the client finds out when it comes back
+				return nil
 			}
 		case <-s.hub.closed:
 			return nil
@@ -79,7 +79,7 @@ func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 			return nil
 		}
 		if err != nil {
-			return nil //nolint:nilerr // the client has gone
+			return nil
 		}
 	}
 }

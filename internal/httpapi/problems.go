@@ -24,54 +24,102 @@ var presentations = map[access.Code]struct {
 	title  string
 	means  string // for people, at /problems/CODE
 }{
-	access.Invalid: {http.StatusBadRequest, "The input is not valid",
-		"Something in the path, the query, a header or the body is not as the API describes it. `errors` lists every fault with its place: a JSON pointer into the body, the name of a parameter, or a line of a file. Mend them and send it again."},
-	access.Unauthenticated: {http.StatusUnauthorized, "Sign in first",
-		"Nobody is signed in, or the bearer token is not one of the configured provider for this server, or has ended. Sign in: `ramp login`, or a browser at `/auth/login`."},
-	access.SessionExpired: {http.StatusUnauthorized, "The session is over",
-		"The browser session has ended: it was signed out, lasted its whole time, or was not used for a while. Sign in again."},
-	access.Forbidden: {http.StatusForbidden, "Not allowed",
-		"You may know of the object, and may not do this to it. `can` on requests and grants says beforehand what you may do and why not."},
-	access.SelfApproval: {http.StatusForbidden, "Nobody decides their own request",
-		"Nobody fills a seat of their own request, whatever groups they are in. The attempt is on record."},
-	access.NotAnApprover: {http.StatusForbidden, "Not an approver of this request",
-		"The contract does not name you for a stage that takes votes now, or not any more. The request shows who can."},
-	access.CrossOrigin: {http.StatusForbidden, "Refused from another site",
-		"A page of another site made a browser send this. Nothing was changed."},
-	access.NotFound: {http.StatusNotFound, "Not found",
-		"There is no such thing, or you may not know of it; the two are not told apart."},
-	methodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed",
-		"The path exists and takes other methods, which the header `Allow` names."},
-	access.StateConflict: {http.StatusConflict, "Not possible in this state",
-		"The object is in a state, named by `current`, in which this cannot be done. Read it again."},
-	access.StaleVote: {http.StatusConflict, "The request is not what was voted on",
-		"The vote names another hash than the request has: it was cast on something else than what is asked. Read the request again before you decide."},
-	access.DuplicateRequest: {http.StatusConflict, "Asked for already",
-		"You have asked for the same already, and it still waits."},
-	access.InProgress: {http.StatusConflict, "The same call is being worked on",
-		"A call with the same idempotency key is being worked on. Wait a moment and send it again."},
-	access.PreconditionFailed: {http.StatusPreconditionFailed, "Changed since it was read",
-		"The object changed after you read the ETag that `If-Match` names. Read it again, and decide again."},
-	access.PreconditionMissing: {http.StatusPreconditionRequired, "If-Match is missing",
-		"An edit wants `If-Match` with the ETag that you last saw, so that nobody's change is lost."},
-	access.TooLarge: {http.StatusRequestEntityTooLarge, "The body is too large",
-		"Bodies may have 1 MiB, policy 8 MiB."},
-	access.UnsupportedMedia: {http.StatusUnsupportedMediaType, "Not a media type that is taken here",
-		"Send the media type that the operation describes, in UTF-8, and not packed: no `Content-Encoding`."},
-	access.KeyReused: {http.StatusUnprocessableEntity, "The idempotency key was used for something else",
-		"The idempotency key stands for an earlier call with another body. Use a new key for a new call."},
-	access.PolicyRefused: {http.StatusUnprocessableEntity, "Refused by policy",
-		"Policy says no. `reasons` says why and what would work, and `decision_id` names the stored decision with its whole trace. The refused request is at `Location`."},
-	access.ContractInvalid: {http.StatusUnprocessableEntity, "The policy documents are not valid",
-		"The policy documents have faults; `errors` gives file, line and column of each. Nothing was changed."},
-	access.RateLimited: {http.StatusTooManyRequests, "Too many calls",
-		"Too many calls, or too many streams at once. Wait for the seconds in `Retry-After`."},
-	access.Internal: {http.StatusInternalServerError, "Something went wrong",
-		"A fault of ours. The log has it under the request id. What was asked may be sent again; a creating call with the same idempotency key."},
-	access.UpstreamFailed: {http.StatusBadGateway, "The target did not answer as it should",
-		"The target did not answer, or not as it should. What you asked for may still happen; read the object again."},
-	access.NotReady: {http.StatusServiceUnavailable, "Not ready",
-		"The server is starting, stopping, overloaded, or cannot reach its database or identity provider. Try again after `Retry-After`."},
+	access.Invalid: {
+		http.StatusBadRequest, "The input is not valid",
+		"Something in the path, the query, a header or the body is not as the API describes it. `errors` lists every fault with its place: a JSON pointer into the body, the name of a parameter, or a line of a file. Mend them and send it again.",
+	},
+	access.Unauthenticated: {
+		http.StatusUnauthorized, "Sign in first",
+		"Nobody is signed in, or the bearer token is not one of the configured provider for this server, or has ended. Sign in: `ramp login`, or a browser at `/auth/login`.",
+	},
+	access.SessionExpired: {
+		http.StatusUnauthorized, "The session is over",
+		"The browser session has ended: it was signed out, lasted its whole time, or was not used for a while. Sign in again.",
+	},
+	access.Forbidden: {
+		http.StatusForbidden, "Not allowed",
+		"You may know of the object, and may not do this to it. `can` on requests and grants says beforehand what you may do and why not.",
+	},
+	access.SelfApproval: {
+		http.StatusForbidden, "Nobody decides their own request",
+		"Nobody fills a seat of their own request, whatever groups they are in. The attempt is on record.",
+	},
+	access.NotAnApprover: {
+		http.StatusForbidden, "Not an approver of this request",
+		"The contract does not name you for a stage that takes votes now, or not any more. The request shows who can.",
+	},
+	access.CrossOrigin: {
+		http.StatusForbidden, "Refused from another site",
+		"A page of another site made a browser send this. Nothing was changed.",
+	},
+	access.NotFound: {
+		http.StatusNotFound, "Not found",
+		"There is no such thing, or you may not know of it; the two are not told apart.",
+	},
+	methodNotAllowed: {
+		http.StatusMethodNotAllowed, "Method not allowed",
+		"The path exists and takes other methods, which the header `Allow` names.",
+	},
+	access.StateConflict: {
+		http.StatusConflict, "Not possible in this state",
+		"The object is in a state, named by `current`, in which this cannot be done. Read it again.",
+	},
+	access.StaleVote: {
+		http.StatusConflict, "The request is not what was voted on",
+		"The vote names another hash than the request has: it was cast on something else than what is asked. Read the request again before you decide.",
+	},
+	access.DuplicateRequest: {
+		http.StatusConflict, "Asked for already",
+		"You have asked for the same already, and it still waits.",
+	},
+	access.InProgress: {
+		http.StatusConflict, "The same call is being worked on",
+		"A call with the same idempotency key is being worked on. Wait a moment and send it again.",
+	},
+	access.PreconditionFailed: {
+		http.StatusPreconditionFailed, "Changed since it was read",
+		"The object changed after you read the ETag that `If-Match` names. Read it again, and decide again.",
+	},
+	access.PreconditionMissing: {
+		http.StatusPreconditionRequired, "If-Match is missing",
+		"An edit wants `If-Match` with the ETag that you last saw, so that nobody's change is lost.",
+	},
+	access.TooLarge: {
+		http.StatusRequestEntityTooLarge, "The body is too large",
+		"Bodies may have 1 MiB, policy 8 MiB.",
+	},
+	access.UnsupportedMedia: {
+		http.StatusUnsupportedMediaType, "Not a media type that is taken here",
+		"Send the media type that the operation describes, in UTF-8, and not packed: no `Content-Encoding`.",
+	},
+	access.KeyReused: {
+		http.StatusUnprocessableEntity, "The idempotency key was used for something else",
+		"The idempotency key stands for an earlier call with another body. Use a new key for a new call.",
+	},
+	access.PolicyRefused: {
+		http.StatusUnprocessableEntity, "Refused by policy",
+		"Policy says no. `reasons` says why and what would work, and `decision_id` names the stored decision with its whole trace. The refused request is at `Location`.",
+	},
+	access.ContractInvalid: {
+		http.StatusUnprocessableEntity, "The policy documents are not valid",
+		"The policy documents have faults; `errors` gives file, line and column of each. Nothing was changed.",
+	},
+	access.RateLimited: {
+		http.StatusTooManyRequests, "Too many calls",
+		"Too many calls, or too many streams at once. Wait for the seconds in `Retry-After`.",
+	},
+	access.Internal: {
+		http.StatusInternalServerError, "Something went wrong",
+		"A fault of ours. The log has it under the request id. What was asked may be sent again; a creating call with the same idempotency key.",
+	},
+	access.UpstreamFailed: {
+		http.StatusBadGateway, "The target did not answer as it should",
+		"The target did not answer, or not as it should. What you asked for may still happen; read the object again.",
+	},
+	access.NotReady: {
+		http.StatusServiceUnavailable, "Not ready",
+		"The server is starting, stopping, overloaded, or cannot reach its database or identity provider. Try again after `Retry-After`.",
+	},
 }
 
 // problem writes every answer that is not a success. The text of an error

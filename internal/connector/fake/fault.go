@@ -85,7 +85,7 @@ func (t *Target) Hang() (release func()) {
 func (t *Target) call(ctx context.Context, verb Verb, e access.EntitlementKey, until time.Time, effect func()) (connector.Observation, error) {
 	t.mu.Lock()
 	n := len(t.calls)
-	t.calls = append(t.calls, Call{Verb: verb, Key: e, Until: until, At: time.Now()}) //nolint:forbidigo // a fake for tests; its clock is the bubble's
+	t.calls = append(t.calls, Call{Verb: verb, Key: e, Until: until, At: time.Now()})
 	fault, gate := t.take(verb), t.gate
 	t.mu.Unlock()
 	if gate != nil {

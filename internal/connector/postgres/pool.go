@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -32,16 +33,15 @@ func New(cfg Config) (*Connector, error) {
 	pc.ConnConfig.ConnectTimeout = cfg.StatementTimeout
 	// No prepared statement outlives its call: target-setup.sql may be run anew.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
-	for name, value := range map[string]string{
+	// whatever the login's own settings say
+	maps.Copy(pc.ConnConfig.RuntimeParams, map[string]string{
 		"application_name":                    "rampkeeper",
-		"search_path":                         "pg_catalog, pg_temp", // whatever the login's own settings say
+		"search_path":                         "pg_catalog, pg_temp",
 		"statement_timeout":                   strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10),
 		"lock_timeout":                        strconv.FormatInt(cfg.StatementTimeout.Milliseconds(), 10),
 		"idle_in_transaction_session_timeout": strconv.FormatInt(2*cfg.StatementTimeout.Milliseconds(), 10),
 		"timezone":                            "UTC",
-	} {
-		pc.ConnConfig.RuntimeParams[name] = value
-	}
+	})
 	pc.AfterConnect = c.greet
 	c.host, c.port, c.database = pc.ConnConfig.Host, pc.ConnConfig.Port, pc.ConnConfig.Database
 	if c.client, err = clientURL(cfg, pc.ConnConfig); err != nil {

@@ -74,8 +74,7 @@ func (c *Connector) look(ctx context.Context) (checks []connector.Check, usable 
 }
 
 func failed(name string, err error) connector.Check {
-	var e *access.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*access.Error](err); ok {
 		return connector.Check{Name: name, Detail: e.Message}
 	}
 	return connector.Check{Name: name, Detail: err.Error()}

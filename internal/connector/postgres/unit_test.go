@@ -141,7 +141,8 @@ func TestVerifier(t *testing.T) {
 
 	require.NoError(t, err)
 	require.Equal(t, "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=", got)
-	require.NotEqual(t, newPassword(), newPassword())
+	first, second := newPassword(), newPassword()
+	require.NotEqual(t, first, second)
 }
 
 func TestClientURL(t *testing.T) {

@@ -51,7 +51,7 @@ type view struct {
 }
 
 func (p pages) show(w http.ResponseWriter, status int, v view) {
-	v.Style = template.CSS(pageStyle) //nolint:gosec // our own file
+	v.Style = template.CSS(pageStyle)
 	var body bytes.Buffer
 	if err := page.Execute(&body, v); err != nil {
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)
