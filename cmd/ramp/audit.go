@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,58 +10,47 @@ import (
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "audit", Short: "Read the record", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "audit", Short: "Read the record"}
 	cmd.AddCommand(a.auditTailCommand())
 	return cmd
 }
 
 func (a *app) auditTailCommand() *cobra.Command {
 	var follow bool
-	var limit int
-	var stream, typ string
+	var lines int
+	var filter client.ListEventsParams
+	var stream, typ, actor string
 	cmd := &cobra.Command{
-		Use:     "tail",
-		Short:   "Show the newest events, oldest first",
+		Use:   "tail",
+		Short: "Show the newest events, oldest first",
+		Long: `Show the newest events that you may see, oldest first. With -f events go on
+appearing as they happen, and none is missed: an event appears once every
+transaction that began before it is over.`,
 		Example: "  ramp audit tail -f\n  ramp audit tail -n 100 --type grant.ended -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			if lines < 0 || lines == 0 && !follow {
+				return usage("--lines must be 1 or more")
+			}
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
-			params := &client.ListEventsParams{Limit: &limit}
-			setIf(&params.Stream, stream)
-			setIf(&params.Type, typ)
-			seen := map[int64]bool{}
-			for {
-				page, err := decode[client.EventPage](c.ListEvents(cmd.Context(), params))
-				if err != nil && cmd.Context().Err() == nil {
-					return err
-				}
-				slices.SortFunc(page.Items, func(x, y client.Event) int { return int(x.Index - y.Index) })
-				for _, e := range page.Items {
-					if !seen[e.Index] {
-						seen[e.Index] = true
-						if err := a.printEvent(e); err != nil {
-							return err
-						}
-					}
-				}
-				if !follow {
-					return nil
-				}
-				select {
-				case <-cmd.Context().Done():
-					return nil
-				case <-time.After(time.Second):
-				}
+			setIf(&filter.Stream, stream)
+			setIf(&filter.Type, typ)
+			setIf(&filter.Actor, actor)
+			t := tail{app: a, client: c, filter: filter}
+			if follow {
+				return t.follow(cmd.Context(), lines)
 			}
+			return t.show(cmd.Context(), lines)
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on showing events as they happen")
-	cmd.Flags().IntVarP(&limit, "lines", "n", 50, "how many, at most 200")
+	cmd.Flags().IntVarP(&lines, "lines", "n", 50, "how many of those there are already")
 	cmd.Flags().StringVar(&stream, "stream", "", "only this stream, such as grant:grt_01m8…")
 	cmd.Flags().StringVar(&typ, "type", "", "only this type, such as grant.ended")
+	cmd.Flags().StringVar(&actor, "actor", "", "only what this person did: me, system, or issuer|subject")
 	return cmd
 }
 
@@ -76,7 +63,7 @@ func (a *app) printEvent(e client.Event) error {
 		if err != nil {
 			return fmt.Errorf("encoding: %w", err)
 		}
-		fmt.Fprintln(a.out, string(raw))
+		fmt.Fprintln(a.out, harmless(raw))
 	case "yaml":
 		raw, err := toYAML(e)
 		if err != nil {
@@ -84,9 +71,19 @@ func (a *app) printEvent(e client.Event) error {
 		}
 		fmt.Fprint(a.out, "---\n"+raw)
 	case "name":
-		fmt.Fprintln(a.out, e.Index)
+		fmt.Fprintln(a.out, e.ID)
+	case "wide":
+		data, err := json.Marshal(e.Data)
+		if err != nil {
+			return fmt.Errorf("encoding: %w", err)
+		}
+		fmt.Fprintln(a.out, eventLine(e)+"  "+harmless(data))
 	default:
-		fmt.Fprintln(a.out, plain(fmt.Sprintf("%s  %-26s %-16s %s", e.At.Local().Format("2006-01-02 15:04:05.000"), e.Type, actorName(e), e.Stream)))
+		fmt.Fprintln(a.out, eventLine(e))
 	}
 	return nil
+}
+
+func eventLine(e client.Event) string {
+	return inline(fmt.Sprintf("%s  %-26s %-16s %s", e.At.Local().Format("2006-01-02 15:04:05.000"), e.Type, actorName(e), e.Stream))
 }

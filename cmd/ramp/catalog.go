@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,46 +20,23 @@ func (a *app) catalogCommand() *cobra.Command {
 		Example: "  ramp catalog orders",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
-			params := &client.ListCatalogParams{Limit: new(200)}
+			params := client.ListCatalogParams{}
 			if len(args) == 1 {
 				params.Q = &args[0]
 			}
-			if typ != "" {
-				params.Type = &typ
-			}
+			setIf(&params.Type, typ)
 			if !all {
 				params.Requestable = new(true)
 			}
-			page, err := every(func(cursor *string) (client.CatalogPage, error) {
-				params.Cursor = cursor
-				return decode[client.CatalogPage](c.ListCatalog(cmd.Context(), params))
-			}, func(p client.CatalogPage) ([]client.CatalogEntry, string) { return p.Items, p.NextCursor })
+			entries, err := catalog(cmd.Context(), c, params)
 			if err != nil {
 				return err
 			}
-			t := table{
-				head: []string{"resource", "role", "at most", "decided by", "contract", "title"}, wide: []string{"contract", "title"},
-				empty: "There is nothing that you may ask for. A contract admin can tell why: ramp explain ROLE on RESOURCE.",
-			}
-			var names []string
-			for _, e := range page {
-				names = append(names, e.Resource)
-				for _, o := range e.Offers {
-					by := stagesText(o.Stages)
-					if o.Auto {
-						by = "itself, within limits; else " + by
-					}
-					if len(o.Stages) == 0 {
-						by = "itself"
-					}
-					t.rows = append(t.rows, []string{e.Resource, o.Role, access.Seconds(o.MaxDurationSeconds).String(), by, o.Contract, e.Title})
-				}
-			}
-			return a.print(page, strings.Join(names, "\n"), t)
+			return a.printCatalog(entries)
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "also show what you may know of but not ask for")
@@ -67,33 +44,51 @@ func (a *app) catalogCommand() *cobra.Command {
 	return cmd
 }
 
-// stagesText says who decides, in the order of the stages.
-func stagesText(stages []client.ContractStage) string {
+func catalog(ctx context.Context, c *client.Client, params client.ListCatalogParams) ([]client.CatalogEntry, error) {
+	entries, _, err := collect(0, func(cursor *string, limit int) (client.CatalogPage, error) {
+		params.Cursor, params.Limit = cursor, &limit
+		return decode[client.CatalogPage](c.ListCatalog(ctx, &params))
+	}, func(p client.CatalogPage) ([]client.CatalogEntry, string) { return p.Items, p.NextCursor })
+	return entries, err
+}
+
+func (a *app) printCatalog(entries []client.CatalogEntry) error {
+	t := table{
+		head: []string{"resource", "role", "at most", "decided by", "contract", "title"},
+		wide: []string{"contract", "title"}, cut: []string{"decided by"},
+		empty: "There is nothing here that you may ask for. Why not: ramp explain ROLE on RESOURCE.",
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Resource)
+		for _, o := range e.Offers {
+			t.rows = append(t.rows, []string{e.Resource, o.Role, access.Seconds(o.MaxDurationSeconds).String(), decidedBy(o), o.Contract, e.Title})
+		}
+		if len(e.Offers) == 0 {
+			t.rows = append(t.rows, []string{e.Resource, "–", "–", "not for you to ask for", "", e.Title})
+		}
+	}
+	return a.print(entries, strings.Join(names, "\n"), t)
+}
+
+// decidedBy says who decides, in the order of the stages.
+func decidedBy(o client.CatalogOffer) string {
 	var steps []string
-	for _, s := range stages {
+	for _, s := range o.Stages {
 		var seats []string
 		for _, seat := range s.Seats {
-			seats = append(seats, fmt.Sprintf("%d of %s", seat.Count, seat.From))
+			seats = append(seats, seatText(seat.Count, seat.From))
 		}
 		steps = append(steps, strings.Join(seats, " and "))
 	}
-	return strings.Join(steps, ", then ")
-}
-
-// every follows the cursors of a list to its end.
-func every[P, T any](get func(cursor *string) (P, error), split func(P) ([]T, string)) ([]T, error) {
-	all := []T{}
-	var cursor *string
-	for {
-		page, err := get(cursor)
-		if err != nil {
-			return nil, err
-		}
-		items, next := split(page)
-		all = append(all, items...)
-		if next == "" {
-			return all, nil
-		}
-		cursor = &next
+	people := strings.Join(steps, ", then ")
+	switch {
+	case people == "":
+		return "itself"
+	case o.Auto && o.AutoMaxDurationSeconds > 0:
+		return "itself up to " + access.Seconds(o.AutoMaxDurationSeconds).String() + ", else " + people
+	case o.Auto:
+		return "itself within limits, else " + people
 	}
+	return people
 }

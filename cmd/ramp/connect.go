@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +27,8 @@ PostgreSQL) with them. They are handed over once and end with the grant. The
 password goes to the client through its environment, never its arguments.
 
 Without GRANT it is the one active grant whose credentials you have not had.`,
-		Example: "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from prod_orders.orders'\n  ramp connect grt_01m8… --print",
+		Example:           "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from prod_orders.orders'\n  ramp connect grt_01m8… --print",
+		ValidArgsFunction: a.completeGrants(true),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var more []string
 			if dash := cmd.ArgsLenAtDash(); dash >= 0 {
@@ -66,24 +70,22 @@ func (a *app) grantToUse(ctx context.Context, args []string) (*client.Client, cl
 	if len(args) == 1 {
 		return a.findGrant(ctx, args[0])
 	}
-	c, err := a.connect(ctx)
+	c, err := a.connect()
 	if err != nil {
 		return nil, client.Grant{}, err
 	}
-	page, err := decode[client.GrantPage](c.ListGrants(ctx, &client.ListGrantsParams{
-		Holder: new("me"), State: &[]client.GrantState{access.Active}, Limit: new(200),
-	}))
+	active, _, err := listGrants(ctx, c, client.ListGrantsParams{Holder: new("me"), State: &[]client.GrantState{access.Active}}, 0)
 	if err != nil {
 		return nil, client.Grant{}, err
 	}
-	fresh := slices.DeleteFunc(page.Items, func(g client.Grant) bool { return !g.CredentialsIssuedAt.IsZero() })
+	fresh := slices.DeleteFunc(active, func(g client.Grant) bool { return !g.CredentialsIssuedAt.IsZero() })
 	switch len(fresh) {
 	case 1:
 		return c, fresh[0], nil
 	case 0:
-		return nil, client.Grant{}, &exitError{code: exitNotFound, err: errors.New("you have no active grant whose credentials you have not had; ask with 'ramp request'")}
+		return nil, client.Grant{}, fail(exitNotFound, "you have no active grant whose credentials you have not had; ask with 'ramp request'")
 	default:
-		return nil, client.Grant{}, usage("you have %d active grants; name one of 'ramp grants ls --mine'", len(fresh))
+		return nil, client.Grant{}, usage("you have %d active grants whose credentials you have not had; name one of 'ramp grants ls --mine'", len(fresh))
 	}
 }
 
@@ -94,18 +96,38 @@ func (a *app) runClient(cmd *cobra.Command, program string, cred client.Credenti
 	if len(cred.Command) > 0 {
 		args = slices.Clone(cred.Command[1:])
 	}
-	run := exec.CommandContext(cmd.Context(), program, append(args, more...)...)
+	// Ctrl-C is the client's: psql cancels a statement with it. So the
+	// program ends when it ends, and no sooner.
+	run := exec.CommandContext(context.WithoutCancel(cmd.Context()), program, append(args, more...)...)
 	run.Stdin, run.Stdout, run.Stderr = a.in, a.out, a.err
 	run.Env = os.Environ()
 	for k, v := range cred.Env {
-		run.Env = append(run.Env, k+"="+v)
+		if strings.HasPrefix(k, "PG") { // nothing else is for the server to set here
+			run.Env = append(run.Env, k+"="+v)
+		}
 	}
-	err := run.Run()
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return &exitError{code: max(exit.ExitCode(), exitFailure)}
-	}
-	if err != nil {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if err := run.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", program, err)
 	}
-	return nil
+	ended := make(chan error, 1)
+	go func() { ended <- run.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			if s == syscall.SIGTERM { // the terminal sends Ctrl-C to both by itself
+				_ = run.Process.Signal(s)
+			}
+		case err := <-ended:
+			if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+				return &exitError{code: max(exit.ExitCode(), exitFailure)}
+			}
+			if err != nil {
+				return fmt.Errorf("running %s: %w", program, err)
+			}
+			return nil
+		}
+	}
 }

@@ -10,14 +10,14 @@ import (
 )
 
 func (a *app) connectorsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "connectors", Short: "List and test the connections to targets", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "connectors", Short: "List and test the connections to targets"}
 	list := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List the connectors",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func (a *app) connectorsCommand() *cobra.Command {
 		Short: "Prove that a connector can do its work, and no more than that",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
@@ -47,7 +47,7 @@ func (a *app) connectorsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := table{head: []string{"", "check", "seen"}}
+			t := table{head: []string{"", "check", "seen"}, cut: []string{"seen"}, empty: "This connector has nothing to check."}
 			for _, k := range result.Checks {
 				mark := "✓"
 				if !k.OK {
@@ -55,7 +55,7 @@ func (a *app) connectorsCommand() *cobra.Command {
 				}
 				t.rows = append(t.rows, []string{mark, k.Name, k.Detail})
 			}
-			if err := a.print(result, "", t); err != nil {
+			if err := a.print(result, args[0], t); err != nil {
 				return err
 			}
 			if !result.OK {

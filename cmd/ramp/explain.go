@@ -16,14 +16,15 @@ func (a *app) explainCommand() *cobra.Command {
 		Short: "Show what would be decided, clause by clause",
 		Example: `  ramp explain pg/readonly on postgres/database:prod/orders --for 2h
   ramp explain pg/readonly on postgres/database:prod/orders --as 'https://login.example.com|ada'`,
-		Args: cobra.MinimumNArgs(2),
+		Args:              cobra.MinimumNArgs(2),
+		ValidArgsFunction: a.completeItems,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			items, err := parseItems(args)
 			if err != nil {
 				return err
 			}
 			body.Items = items
-			c, err := a.connect(cmd.Context())
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
@@ -44,7 +45,7 @@ func (a *app) explainCommand() *cobra.Command {
 
 // printDecision shows a decision with its trace, and exits 3 for a refusal.
 func (a *app) printDecision(d client.Decision) error {
-	if a.format != "table" && a.format != "wide" {
+	if !a.human() {
 		if err := a.print(d, string(d.Outcome), table{}); err != nil {
 			return err
 		}
@@ -52,38 +53,44 @@ func (a *app) printDecision(d client.Decision) error {
 	}
 	fmt.Fprintf(a.out, "%s (policy revision %d)\n", outcomeText(d.Outcome), d.PolicyRevision)
 	for i, it := range d.Items {
-		fmt.Fprintln(a.out, plain(fmt.Sprintf("\n%s on %s", it.Item.Role, it.Item.Resource)))
+		fmt.Fprintln(a.out, "\n"+inline(it.Item.Role+" on "+it.Item.Resource))
 		if o := it.Offer; o != nil {
-			fmt.Fprintln(a.out, plain(fmt.Sprintf("  by contract %s, for %s (at most %s)", o.Contract, o.Duration, o.MaxDuration)))
+			fmt.Fprintln(a.out, inline(fmt.Sprintf("  by contract %s, for %s (at most %s)", o.Contract, o.Duration, o.MaxDuration)))
 			for _, s := range o.Stages {
 				for _, seat := range s.Seats {
-					fmt.Fprintln(a.out, plain(fmt.Sprintf("  %s: %d of %s", s.Name, seat.Count, seat.From)))
+					fmt.Fprintln(a.out, inline("  "+s.Name+": "+seatText(seat.Count, seat.From)))
 				}
 			}
 			if o.Auto != "" {
-				fmt.Fprintln(a.out, plain("  granted by itself: rule "+o.Auto))
+				fmt.Fprintln(a.out, inline("  granted by itself: rule "+o.Auto))
 			}
 		}
-		for _, r := range d.Reasons {
-			if r.Item == i {
-				fmt.Fprintln(a.out, plain("  "+string(r.Code)+": "+r.Message))
-				if r.Fix != "" {
-					fmt.Fprintln(a.out, plain("    what would work: "+r.Fix))
-				}
-			}
-		}
+		a.printReasons(d.Reasons, func(r access.Reason) bool { return r.Item == i })
 		if err := a.printTrace(it.Trace); err != nil {
 			return err
 		}
 	}
+	a.printReasons(d.Reasons, func(r access.Reason) bool { return r.Item < 0 || r.Item >= len(d.Items) })
 	return refusedExit(d)
 }
 
+func (a *app) printReasons(reasons []access.Reason, which func(access.Reason) bool) {
+	for _, r := range reasons {
+		if !which(r) {
+			continue
+		}
+		fmt.Fprintln(a.out, inline("  "+string(r.Code)+": "+r.Message))
+		if r.Fix != "" {
+			fmt.Fprintln(a.out, inline("    what would work: "+r.Fix))
+		}
+	}
+}
+
 func (a *app) printTrace(trace []client.Clause) error {
-	t := table{head: []string{"", "rule", "clause", "wants", "meets"}}
+	t := table{head: []string{"", "rule", "clause", "wants", "meets"}, cut: []string{"clause", "wants", "meets"}}
 	for _, c := range trace {
 		mark := map[access.Verdict]string{access.Pass: "✓", access.Fail: "✗", access.Unknown: "?", access.Skipped: "·"}[c.Verdict]
-		t.rows = append(t.rows, []string{mark, c.Rule, c.Path, short(c.Expected, 48), short(c.Actual, 48)})
+		t.rows = append(t.rows, []string{mark, c.Rule, c.Path, a.brief(c.Expected), a.brief(c.Actual)})
 	}
 	if len(t.rows) == 0 {
 		return nil

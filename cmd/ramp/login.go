@@ -2,18 +2,13 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
+	"net/url"
 	"os"
-	"os/exec"
-	"runtime"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/spf13/cobra"
@@ -43,16 +38,19 @@ anywhere with the code that is shown.`,
 
 func (a *app) login(ctx context.Context, device, noBrowser bool) error {
 	s, err := a.loadSaved()
-	if err != nil {
-		return err
+	if err != nil && a.server == "" && a.getenv("RAMP_SERVER") == "" {
+		return err // it was damaged, and nothing else names the server
 	}
 	server, err := a.serverURL(s)
 	if err != nil {
 		return err
 	}
-	anonymous, err := client.NewClient(server + "/api/v1")
+	if err := mayCarryTokens(server); err != nil {
+		return err
+	}
+	anonymous, err := newClient(server, nil) // discovery is outside the API
 	if err != nil {
-		return fmt.Errorf("preparing the client: %w", err)
+		return err
 	}
 	found, err := decode[client.Discovery](anonymous.GetDiscovery(ctx))
 	if err != nil {
@@ -65,17 +63,18 @@ func (a *app) login(ctx context.Context, device, noBrowser bool) error {
 	oauth := oauth2.Config{
 		ClientID: found.ClientID,
 		Endpoint: provider.Endpoint(),
-		Scopes:   append([]string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess}, found.Scopes...),
+		Scopes:   scopes(found.Scopes),
 	}
 	oauth.Endpoint.AuthStyle = oauth2.AuthStyleInParams
-	var token *oauth2.Token
-	if device {
-		token, err = a.deviceLogin(ctx, oauth)
-	} else {
-		token, err = a.browserLogin(ctx, oauth, noBrowser)
+	signIn := a.deviceLogin
+	if !device {
+		signIn = func(ctx context.Context, oauth oauth2.Config) (*oauth2.Token, error) {
+			return a.browserLogin(ctx, oauth, noBrowser)
+		}
 	}
+	token, err := signIn(ctx, oauth)
 	if err != nil {
-		return fmt.Errorf("signing in: %w", err)
+		return notSignedIn(ctx, err)
 	}
 	s = saved{Server: server, Issuer: found.Issuer, ClientID: found.ClientID, TokenEndpoint: oauth.Endpoint.TokenURL}
 	if err := s.take(token); err != nil {
@@ -86,112 +85,65 @@ func (a *app) login(ctx context.Context, device, noBrowser bool) error {
 	if _, err := provider.Verifier(&oidc.Config{ClientID: found.ClientID}).Verify(ctx, s.IDToken); err != nil {
 		return fmt.Errorf("checking the provider's token: %w", err)
 	}
+	// What the broker does not accept is not worth keeping.
+	me, err := whoIs(ctx, s)
+	if err != nil {
+		return err
+	}
 	if err := a.save(s); err != nil {
 		return err
 	}
-	me, err := a.me(ctx)
-	if err != nil {
-		return err
-	}
 	a.say("Signed in at %s as %s.", server, me.Name)
+	if a.getenv("RAMP_TOKEN") != "" {
+		a.say("RAMP_TOKEN is set, and other commands use that instead.")
+	}
 	return nil
 }
 
-// browserLogin is the code flow with PKCE and a loopback redirect (RFC 8252).
-func (a *app) browserLogin(ctx context.Context, oauth oauth2.Config, noBrowser bool) (*oauth2.Token, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+func whoIs(ctx context.Context, s saved) (client.Me, error) {
+	c, err := newClient(s.Server+apiPath, func(context.Context) (string, error) { return s.IDToken, nil })
 	if err != nil {
-		return nil, fmt.Errorf("listening for the browser: %w", err)
+		return client.Me{}, err
 	}
-	defer listener.Close()
-	oauth.RedirectURL = fmt.Sprintf("http://127.0.0.1:%d/callback", listener.Addr().(*net.TCPAddr).Port)
-	state, verifier := rand.Text(), oauth2.GenerateVerifier()
-	type answer struct {
-		code string
-		err  error
-	}
-	answers := make(chan answer, 1)
-	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		if r.URL.Path != "/callback" || q.Get("state") != state {
-			http.Error(w, "This is not the sign-in that was started.", http.StatusBadRequest)
-			return
-		}
-		got := answer{code: q.Get("code")}
-		if got.code == "" {
-			got.err = fmt.Errorf("the provider refused: %s", plain(strings.TrimSpace(q.Get("error")+" "+q.Get("error_description"))))
-		}
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		fmt.Fprintln(w, "Signed in. Close this tab and go back to the terminal.")
-		select {
-		case answers <- got:
-		default: // a second visit changes nothing
-		}
-	})}
-	go func() { _ = srv.Serve(listener) }() // ends with Close
-	defer srv.Close()
-
-	address := oauth.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier))
-	if noBrowser || !openBrowser(ctx, address) {
-		a.say("Open this address in a browser on this machine:\n\n  %s\n", address)
-	} else {
-		a.say("A browser has opened to sign in. If it has not, open:\n\n  %s\n", address)
-	}
-	a.say("Waiting for the sign-in; Ctrl-C stops.")
-	select {
-	case <-ctx.Done():
-		return nil, errors.New("stopped before the sign-in was done")
-	case got := <-answers:
-		if got.err != nil {
-			return nil, got.err
-		}
-		return oauth.Exchange(ctx, got.code, oauth2.VerifierOption(verifier))
-	}
+	return decode[client.Me](c.GetMe(ctx))
 }
 
-// deviceLogin is the device authorization grant (RFC 8628).
-func (a *app) deviceLogin(ctx context.Context, oauth oauth2.Config) (*oauth2.Token, error) {
-	if oauth.Endpoint.DeviceAuthURL == "" {
-		return nil, errors.New("this provider has no device sign-in; run 'ramp login' on a machine with a browser")
-	}
-	d, err := oauth.DeviceAuth(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a.say("On any machine open  %s\nand enter the code   %s\n\nWaiting until %s; Ctrl-C stops.", d.VerificationURI, d.UserCode, d.Expiry.Local().Format("15:04"))
-	return oauth.DeviceAccessToken(ctx, d)
+// scopes are what a login asks for: who it is, and a refresh token.
+func scopes(broker []string) []string {
+	all := slices.Concat([]string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess}, broker)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-func openBrowser(ctx context.Context, address string) bool {
-	name := "xdg-open"
-	if runtime.GOOS == "darwin" {
-		name = "open"
+// mayCarryTokens refuses to sign in where others on the way could read along.
+func mayCarryTokens(server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return usage("the server must be an address such as https://access.example.com, not %q", server)
 	}
-	if os.Getenv("DISPLAY") == "" && os.Getenv("WAYLAND_DISPLAY") == "" && runtime.GOOS == "linux" {
-		return false
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme == "https" || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
 	}
-	return exec.CommandContext(ctx, name, address).Start() == nil
+	return usage("%s is not encrypted, so a login there could be read on the way; use its https:// address", server)
 }
 
-// expiryOf reads the end of a token that the provider gave directly. Nothing
-// is trusted because of it; it only says when to renew.
-func expiryOf(idToken string) (time.Time, error) {
-	parts := strings.Split(idToken, ".")
-	if len(parts) != 3 {
-		return time.Time{}, errors.New("the provider's ID token is not a JWT")
+// notSignedIn says in a sentence why there is no login.
+func notSignedIn(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fail(exitNotSignedIn, "stopped before the sign-in was done; go on with 'ramp login'")
 	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil {
-		return time.Time{}, errors.New("the provider's ID token is not a JWT")
+	refused := (*oauth2.RetrieveError)(nil)
+	if !errors.As(err, &refused) {
+		return fail(exitNotSignedIn, "signing in: %w", err)
 	}
-	var claims struct {
-		Exp int64 `json:"exp"`
+	switch refused.ErrorCode {
+	case "access_denied":
+		return fail(exitNotSignedIn, "the sign-in was refused at the identity provider; nobody is signed in")
+	case "expired_token":
+		return fail(exitNotSignedIn, "the code was not entered in time; start again with 'ramp login --device'")
 	}
-	if err := json.Unmarshal(raw, &claims); err != nil || claims.Exp == 0 {
-		return time.Time{}, errors.New("the provider's ID token has no end")
-	}
-	return time.Unix(claims.Exp, 0), nil
+	return fail(exitNotSignedIn, "the identity provider did not sign you in: %s", inline(strings.TrimSpace(refused.ErrorCode+" "+refused.ErrorDescription)))
 }
 
 func (a *app) logoutCommand() *cobra.Command {
@@ -207,7 +159,7 @@ func (a *app) logoutCommand() *cobra.Command {
 			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("forgetting the login: %w", err)
 			}
-			a.say("The saved login is gone.")
+			a.say("No login is saved any more.")
 			return nil
 		},
 	}
@@ -219,7 +171,11 @@ func (a *app) whoamiCommand() *cobra.Command {
 		Short: "Show who the broker takes you for",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			me, err := a.me(cmd.Context())
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			me, err := decode[client.Me](c.GetMe(cmd.Context()))
 			if err != nil {
 				return err
 			}
@@ -238,16 +194,9 @@ func (a *app) whoamiCommand() *cobra.Command {
 					{"e-mail", me.Email},
 					{"groups", groups},
 					{"roles here", strings.Join(roles, ", ")},
+					{"server", strings.TrimSuffix(c.Server, apiPath+"/")},
 				},
 			})
 		},
 	}
-}
-
-func (a *app) me(ctx context.Context) (client.Me, error) {
-	c, err := a.connect(ctx)
-	if err != nil {
-		return client.Me{}, err
-	}
-	return decode[client.Me](c.GetMe(ctx))
 }

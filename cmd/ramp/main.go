@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -18,59 +17,31 @@ import (
 // version is set when a release is linked.
 var version = "dev"
 
-// Exit codes, as documented in docs/cli.md.
-const (
-	exitOK          = 0
-	exitFailure     = 1
-	exitUsage       = 2
-	exitDenied      = 3
-	exitNotSignedIn = 4
-	exitNotFound    = 5
-	exitConflict    = 6
-	exitChanges     = 7
-	exitPending     = 8
-)
-
 func main() { os.Exit(run()) }
 
 // run is main for tests, which start this binary within theirs.
 func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
-	err := a.command().ExecuteContext(ctx)
-	if err == nil {
-		return exitOK
+	return a.execute(ctx, os.Args[1:])
+}
+
+// execute runs one command line and gives its exit code.
+func (a *app) execute(ctx context.Context, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !a.began {
+		// Nothing ran, so the command line itself is wrong.
+		err = misused(cmd, err)
 	}
-	code := exitFailure
-	if coded := (*exitError)(nil); errors.As(err, &coded) {
-		code = coded.code
-		err = coded.err
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "ramp: "+plain(err.Error()))
+	code, message := outcome(err)
+	if message != "" {
+		fmt.Fprintln(a.err, "ramp: "+plain(message))
 	}
 	return code
-}
-
-// exitError carries the exit code of a failure. Without err nothing more is
-// printed: the command has said it.
-type exitError struct {
-	code int
-	err  error
-}
-
-func (e *exitError) Error() string {
-	if e.err == nil {
-		return fmt.Sprintf("exit %d", e.code)
-	}
-	return e.err.Error()
-}
-
-func (e *exitError) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error {
-	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
 }
 
 // app is what every command shares.
@@ -81,6 +52,7 @@ type app struct {
 
 	server string
 	format string
+	began  bool // whether a command has begun its work
 }
 
 func (a *app) command() *cobra.Command {
@@ -102,14 +74,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 denied, 4 not signed in,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(a.out)
 	root.SetErr(a.err)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%w; see '%s --help'", err, cmd.CommandPath())
-	})
 	root.PersistentFlags().StringVarP(&a.format, "output", "o", "table", "table, wide, json, yaml or name")
 	root.PersistentFlags().StringVar(&a.server, "server", "", "address of the broker (default RAMP_SERVER, or the one of 'ramp login')")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
@@ -126,39 +93,50 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 denied, 4 not signed in,
 		a.grantsCommand(), a.connectCommand(), a.explainCommand(),
 		a.contractsCommand(), a.auditCommand(), a.connectorsCommand(), a.apiCommand(),
 	)
-	for _, c := range root.Commands() {
-		usageForArgs(c)
-	}
+	a.finish(root)
 	return root
 }
 
-// usageForArgs makes wrong arguments exit with 2 and point to the help.
-func usageForArgs(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usage("%w; see '%s --help'", err, c.CommandPath())
-			}
-			return nil
-		}
+// finish makes groups of commands know their members, and notes when a
+// command begins.
+func (a *app) finish(cmd *cobra.Command) {
+	if cmd.RunE == nil {
+		cmd.Args, cmd.RunE = knownMember, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
-	for _, sub := range cmd.Commands() {
-		usageForArgs(sub)
+	work := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		a.began = true
+		return work(cmd, args)
+	}
+	for _, member := range cmd.Commands() {
+		a.finish(member)
 	}
 }
 
-// say tells a person what goes on.
+// knownMember refuses a member that a group of commands does not have.
+func knownMember(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.SuggestionsMinimumDistance == 0 {
+		cmd.SuggestionsMinimumDistance = 2
+	}
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return fmt.Errorf("there is no '%s %s'; did you mean '%s %s'?", cmd.CommandPath(), args[0], cmd.CommandPath(), like[0])
+	}
+	return fmt.Errorf("there is no '%s %s'", cmd.CommandPath(), args[0])
+}
+
+// human says whether the output is for people.
+func (a *app) human() bool { return a.format == "table" || a.format == "wide" }
+
+// say tells a person what goes on. Each text that is put in stays on its line,
+// so that nobody can make up lines of ours.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintln(a.err, plain(fmt.Sprintf(format, args...)))
-}
-
-// plain makes text that others wrote safe for a terminal: no escape sequence
-// and no other control character but line ends and tabs gets through.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\t' || r >= 0x20 && r != 0x7f && (r < 0x80 || r > 0x9f) {
-			return r
+	for i, arg := range args {
+		if s, ok := arg.(string); ok {
+			args[i] = inline(s)
 		}
-		return '\ufffd'
-	}, s)
+	}
+	fmt.Fprintln(a.err, plain(fmt.Sprintf(format, args...)))
 }

@@ -8,26 +8,49 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v4"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"ramp": func() { os.Exit(run()) }})
 }
 
-// TestScript runs the client against the whole demo: real databases, a real
-// OpenID provider and a real target. The scripts share it, so each asks for
-// something of its own.
-func TestScript(t *testing.T) {
+// TestDemo runs the client against the whole demo: real databases, a real
+// OpenID provider and a real target. What runs in it shares the demo, so each
+// part asks for something of its own.
+func TestDemo(t *testing.T) {
 	t.Parallel()
 	demo := startDemo(t)
+	t.Run("Script", func(t *testing.T) {
+		t.Parallel()
+		runScripts(t, demo, "testdata/script")
+	})
+	t.Run("Login", func(t *testing.T) {
+		t.Parallel()
+		testLogin(t, demo)
+	})
+	t.Run("StopWaiting", func(t *testing.T) {
+		t.Parallel()
+		testStopWaiting(t, demo)
+	})
+	t.Run("TailFollows", func(t *testing.T) {
+		t.Parallel()
+		testTailFollows(t, demo)
+	})
+}
+
+// TestPolicy has a demo of its own, because it changes the policy.
+func TestPolicy(t *testing.T) {
+	t.Parallel()
+	runScripts(t, startDemo(t), "testdata/policy")
+}
+
+func runScripts(t *testing.T, demo *demo, dir string) {
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RAMP_SERVER", demo.URL)
@@ -42,7 +65,8 @@ func TestScript(t *testing.T) {
 			"as":      as,
 			"exits":   exits,
 			"capture": capture,
-			"psql":    func(ts *testscript.TestScript, neg bool, args []string) { psql(ts, neg, args) },
+			"parses":  parses,
+			"psql":    psql,
 		},
 	})
 }
@@ -93,57 +117,22 @@ func psql(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-type demo struct {
-	URL    string `json:"url"`
-	Issuer string `json:"issuer"`
-	People []struct {
-		Name string `json:"name"`
-	} `json:"people"`
-	tokens map[string]string
-}
-
-// startDemo builds the server and runs `rampkeeper dev` until the test ends.
-func startDemo(t *testing.T) *demo {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "ramp-test-") //nolint:usetesting // the databases run as another user, who may not enter t.TempDir
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	require.NoError(t, os.Chmod(dir, 0o755), "the databases run as another user when this runs as root")
-	server, ready := filepath.Join(dir, "rampkeeper"), filepath.Join(dir, "ready.json")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", server, "../rampkeeper").CombinedOutput()
-	require.NoError(t, err, "%s", out)
-
-	log, err := os.Create(filepath.Join(dir, "log"))
-	require.NoError(t, err)
-	cmd := exec.Command(server, "dev", "--addr", "127.0.0.1:0", "--data-dir", filepath.Join(dir, "data"), "--ready-file", ready, "--verbose")
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.WaitDelay = 30 * time.Second
-	require.NoError(t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-		require.NoError(t, <-ended, "Ctrl-C must end the demo in order")
-		if t.Failed() {
-			raw, _ := os.ReadFile(log.Name())
-			t.Logf("the demo printed:\n%s", raw)
-		}
-	})
-	require.Eventually(t, func() bool {
-		_, err := os.Stat(ready)
-		return err == nil || len(ended) > 0
-	}, 2*time.Minute, 50*time.Millisecond)
-	raw, err := os.ReadFile(ready)
-	if err != nil {
-		printed, _ := os.ReadFile(log.Name())
-		t.Fatalf("the demo did not start:\n%s", printed)
+// parses FORMAT says that the last standard output is json or yaml.
+func parses(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: parses json|yaml")
 	}
-	d := &demo{tokens: map[string]string{}}
-	require.NoError(t, json.Unmarshal(raw, d))
-	for _, p := range d.People {
-		token, err := exec.CommandContext(t.Context(), server, "dev", "token", p.Name, "--data-dir", filepath.Join(dir, "data")).Output()
-		require.NoError(t, err)
-		d.tokens[p.Name] = strings.TrimSpace(string(token))
+	var v any
+	raw := []byte(ts.ReadFile("stdout"))
+	switch args[0] {
+	case "json":
+		ts.Check(json.Unmarshal(raw, &v))
+	case "yaml":
+		ts.Check(yaml.Unmarshal(raw, &v))
+	default:
+		ts.Fatalf("unknown format %s", args[0])
 	}
-	return d
+	if v == nil {
+		ts.Fatalf("nothing was printed")
+	}
 }

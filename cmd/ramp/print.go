@@ -3,11 +3,15 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
+	"slices"
 	"strings"
-	"text/tabwriter"
-	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/term"
 )
 
 var formats = []string{"table", "wide", "json", "yaml", "name"}
@@ -16,6 +20,7 @@ var formats = []string{"table", "wide", "json", "yaml", "name"}
 type table struct {
 	head []string // none for a list of properties
 	wide []string // columns of head that only -o wide shows
+	cut  []string // columns of head that may be cut where the terminal is narrow
 	rows [][]string
 	// empty is said when there are no rows.
 	empty string
@@ -30,7 +35,7 @@ func (a *app) print(v any, names string, t table) error {
 		if err != nil {
 			return fmt.Errorf("encoding: %w", err)
 		}
-		fmt.Fprintln(a.out, string(raw))
+		fmt.Fprintln(a.out, harmless(raw))
 	case "yaml":
 		raw, err := toYAML(v)
 		if err != nil {
@@ -52,36 +57,119 @@ func (a *app) print(v any, names string, t table) error {
 }
 
 func (a *app) printTable(t table) error {
-	hidden := map[int]bool{}
-	for i, h := range t.head {
-		for _, w := range t.wide {
-			hidden[i] = hidden[i] || h == w && a.format != "wide"
-		}
-	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 3, ' ', 0)
-	line := func(cells []string) {
-		var shown []string
-		for i, c := range cells {
-			if !hidden[i] {
-				shown = append(shown, plain(strings.ReplaceAll(strings.ReplaceAll(c, "\n", " "), "\t", " ")))
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(shown, "\t"), "\t"))
-	}
+	var rows [][]string
 	if len(t.head) > 0 {
 		upper := make([]string, len(t.head))
 		for i, h := range t.head {
 			upper[i] = strings.ToUpper(h)
 		}
-		line(upper)
+		rows = append(rows, upper)
 	}
-	for _, r := range t.rows {
-		line(r)
+	rows = append(rows, t.rows...)
+	var shown [][]string
+	for _, row := range rows {
+		var cells []string
+		for i, cell := range row {
+			if a.format == "wide" || len(t.head) == 0 || !slices.Contains(t.wide, t.head[i]) {
+				cells = append(cells, inline(cell))
+			}
+		}
+		shown = append(shown, cells)
 	}
-	if err := w.Flush(); err != nil {
+	var cuttable []int
+	if a.format != "wide" {
+		at := 0
+		for _, h := range t.head {
+			if slices.Contains(t.wide, h) {
+				continue
+			}
+			if slices.Contains(t.cut, h) {
+				cuttable = append(cuttable, at)
+			}
+			at++
+		}
+	}
+	if _, err := io.WriteString(a.out, layout(shown, cuttable, columns(a.out))); err != nil {
 		return fmt.Errorf("writing: %w", err)
 	}
 	return nil
+}
+
+const (
+	gap      = 3  // between columns
+	leastCut = 12 // a column is not cut to less
+)
+
+// layout aligns the columns of rows. Where they are wider than the terminal
+// (0 if there is none), the columns that may be cut are, the widest first.
+// Names are whole whatever happens, so that they can be copied.
+func layout(rows [][]string, cuttable []int, width int) string {
+	var widths []int
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	total := gap * (len(widths) - 1)
+	for _, w := range widths {
+		total += w
+	}
+	for width > 0 && total > width {
+		widest := -1
+		for _, i := range cuttable {
+			if i < len(widths) && widths[i] > leastCut && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		var line strings.Builder
+		for i, cell := range row {
+			if slices.Contains(cuttable, i) {
+				cell = short(cell, widths[i])
+			}
+			line.WriteString(cell)
+			line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+gap))
+		}
+		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	return b.String()
+}
+
+// columns gives the width of a terminal, and 0 for anything else.
+func columns(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// harmless writes JSON without the characters that a terminal could obey.
+// They are in strings only, where an escape means the same.
+func harmless(raw []byte) string {
+	var b strings.Builder
+	for _, r := range string(raw) {
+		if r != '\n' && r != '\t' && unsafe(r) && r != unicode.ReplacementChar {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // toYAML goes by JSON, so that both formats have the same names.
@@ -98,29 +186,5 @@ func toYAML(v any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encoding: %w", err)
 	}
-	return string(out), nil
-}
-
-// clock writes an instant in the local zone: the time alone if it is today.
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	t = t.Local()
-	if now := time.Now(); t.Year() == now.Year() && t.YearDay() == now.YearDay() {
-		return t.Format("15:04:05")
-	}
-	return t.Format("2006-01-02 15:04")
-}
-
-// left writes how long it is until t.
-func left(t time.Time) string {
-	d := time.Until(t).Round(time.Second)
-	if d <= 0 {
-		return "over"
-	}
-	if d > time.Hour {
-		d = d.Round(time.Minute)
-	}
-	return strings.TrimSuffix(d.String(), "0s") + " left"
+	return plain(string(out)), nil
 }

@@ -27,7 +27,8 @@ there. Ctrl-C ends the waiting and leaves the request open.`,
 		Example: `  ramp request pg/readonly on postgres/database:prod/orders --for 1h --reason "Order 4711 is stuck"
   ramp request pg/readonly on postgres/database:prod/orders --for 1h --dry-run
   ramp request pg/readonly on postgres/database:prod/orders pg/readonly on postgres/database:prod/billing --for 1h`,
-		Args: cobra.MinimumNArgs(2),
+		Args:              cobra.MinimumNArgs(2),
+		ValidArgsFunction: a.completeItems,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			items, err := parseItems(args)
 			if err != nil {
@@ -39,7 +40,18 @@ there. Ctrl-C ends the waiting and leaves the request open.`,
 					return usage("--start-at must be a time such as %s", time.Now().Add(time.Hour).Format(time.RFC3339))
 				}
 			}
-			return a.request(cmd.Context(), ask, dryRun, noWait)
+			c, err := a.connect()
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				answer, err := decode[client.DryRun](c.SubmitRequest(cmd.Context(), &client.SubmitRequestParams{DryRun: &dryRun}, ask))
+				if err != nil {
+					return err
+				}
+				return a.printDecision(answer.Decision)
+			}
+			return a.request(cmd.Context(), c, ask, noWait)
 		},
 	}
 	cmd.Flags().StringVar(&ask.Duration, "for", "1h", "how long, such as 30m, 2h, 1d")
@@ -54,12 +66,7 @@ there. Ctrl-C ends the waiting and leaves the request open.`,
 
 // parseItems reads ROLE on RESOURCE, once or more; "on" may be left out.
 func parseItems(args []string) ([]client.Item, error) {
-	var words []string
-	for _, w := range args {
-		if w != "on" {
-			words = append(words, w)
-		}
-	}
+	words := withoutOn(args)
 	if len(words)%2 != 0 {
 		return nil, usage("write what you ask for as ROLE on RESOURCE, such as pg/readonly on postgres/database:prod/orders")
 	}
@@ -70,29 +77,34 @@ func parseItems(args []string) ([]client.Item, error) {
 	return items, nil
 }
 
-func (a *app) request(ctx context.Context, ask client.Ask, dryRun, noWait bool) error {
-	c, err := a.connect(ctx)
-	if err != nil {
-		return err
-	}
-	if dryRun {
-		answer, err := decode[client.DryRun](c.SubmitRequest(ctx, &client.SubmitRequestParams{DryRun: &dryRun}, ask))
-		if err != nil {
-			return err
+func withoutOn(args []string) []string {
+	var words []string
+	for _, w := range args {
+		if w != "on" {
+			words = append(words, w)
 		}
-		return a.printDecision(answer.Decision)
 	}
+	return words
+}
+
+func (a *app) request(ctx context.Context, c *client.Client, ask client.Ask, noWait bool) error {
 	resp, err := c.SubmitRequest(ctx, &client.SubmitRequestParams{IdempotencyKey: new(rand.Text())}, ask)
 	existing := err == nil && resp.StatusCode == http.StatusOK
 	req, err := decode[client.Request](resp, err)
+	if err != nil && ctx.Err() != nil {
+		return fail(exitPending, "stopped before the broker answered; whether you have asked shows: ramp requests ls --mine")
+	}
 	if err != nil {
-		return suggest(err, ask)
+		return suggest(err, func(most access.Seconds) string { return "ramp request " + askText(ask, most) })
 	}
 	if existing {
 		a.say("You have asked for just this already: request #%d.", req.Number)
 	}
 	if noWait {
-		return errors.Join(a.printRequests([]client.Request{req}, req), pendingExit(req))
+		if err := a.printRequests([]client.Request{req}, req); err != nil {
+			return err
+		}
+		return pendingExit(req)
 	}
 	return a.follow(ctx, c, req)
 }
@@ -104,164 +116,45 @@ func pendingExit(req client.Request) error {
 	return nil
 }
 
-// suggest adds a command that would work to a refusal that says what would.
-func suggest(err error, ask client.Ask) error {
+// suggest adds a command that would work to a refusal that says how long
+// would.
+func suggest(err error, command func(most access.Seconds) string) error {
 	p := (*problem)(nil)
 	if !errors.As(err, &p) || p.Code != "policy_refused" {
 		return err
 	}
 	for _, r := range p.Reasons {
-		_, most, ok := strings.Cut(r.Fix, "at most ")
-		if !ok {
+		_, text, ok := strings.Cut(r.Fix, "at most ")
+		word, _, _ := strings.Cut(text, " ")
+		if !ok || r.Code != access.DurationTooLong {
 			continue
 		}
-		if d, parseErr := access.ParseSeconds(strings.TrimRight(strings.Fields(most)[0], ".,;")); parseErr == nil {
-			return &exitError{code: exitDenied, err: fmt.Errorf("%w\n  try: ramp request %s --for %s%s", err, itemsText(ask.Items), d, reasonFlag(ask))}
+		if most, parseErr := access.ParseSeconds(strings.TrimRight(word, ".,;")); parseErr == nil {
+			return fail(exitDenied, "%w\n  try: %s", err, command(most))
 		}
 	}
 	return err
 }
 
-func itemsText(items []client.Item) string {
-	var parts []string
-	for _, it := range items {
-		parts = append(parts, it.Role+" on "+it.Resource)
+// askText is the command line of an ask, but for another time.
+func askText(ask client.Ask, most access.Seconds) string {
+	var words []string
+	for _, it := range ask.Items {
+		words = append(words, quote(it.Role)+" on "+quote(it.Resource))
 	}
-	return strings.Join(parts, " ")
+	words = append(words, "--for "+most.String())
+	if !ask.StartAt.IsZero() {
+		words = append(words, "--start-at "+ask.StartAt.Format(time.RFC3339))
+	}
+	return strings.Join(words, " ") + flagsText(ask.Reason, ask.Ticket, ask.Contract)
 }
 
-func reasonFlag(ask client.Ask) string {
-	var s string
-	if ask.Reason != "" {
-		s += fmt.Sprintf(" --reason %q", ask.Reason)
-	}
-	if ask.Ticket != "" {
-		s += fmt.Sprintf(" --ticket %q", ask.Ticket)
-	}
-	return s
-}
-
-// follow waits until the request is decided and its grants are there.
-func (a *app) follow(ctx context.Context, c *client.Client, req client.Request) error {
-	said, tag := "", ""
-	for {
-		if now := progressOf(req); now != said {
-			a.say("%s", now)
-			said = now
-		}
-		if settled(req) {
-			break
-		}
-		next, changed, err := watch[client.Request](func(tag *string) (*http.Response, error) {
-			return c.GetRequest(ctx, req.ID, &client.GetRequestParams{IfNoneMatch: tag, Prefer: new("wait=20")})
-		}, tag)
-		if ctx.Err() != nil {
-			a.say("\nStopped waiting; request #%d stays open.\n  go on:     ramp requests watch %d\n  take back: ramp requests withdraw %d", req.Number, req.Number, req.Number)
-			return &exitError{code: exitPending}
-		}
-		if err != nil {
-			return err
-		}
-		if tag = next; changed != nil {
-			req = *changed
+func flagsText(reason, ticket, contract string) string {
+	var s strings.Builder
+	for _, f := range [][2]string{{"reason", reason}, {"ticket", ticket}, {"contract", contract}} {
+		if f[1] != "" {
+			fmt.Fprintf(&s, " --%s %s", f[0], quote(f[1]))
 		}
 	}
-	if req.State != access.Approved {
-		if err := a.printRequests([]client.Request{req}, req); err != nil {
-			return err
-		}
-		return &exitError{code: exitDenied}
-	}
-	for _, g := range req.Grants {
-		if g.State == access.Active {
-			a.say("  use it:    ramp connect %s\n  end early: ramp grants release %s", g.ID, g.ID)
-		}
-	}
-	return a.printGrants(req.Grants, req.Grants)
-}
-
-// settled says whether there is nothing left to wait for.
-func settled(req client.Request) bool {
-	if req.State == access.Pending {
-		return false
-	}
-	for _, g := range req.Grants {
-		if g.State == access.Provisioning || g.State == access.Scheduled && !g.StartAt.After(time.Now()) {
-			return false
-		}
-	}
-	return true
-}
-
-// progressOf is one sentence on where the request stands.
-func progressOf(req client.Request) string {
-	switch req.State {
-	case access.Pending:
-		return fmt.Sprintf("Request #%d waits for %s. Decide by %s.", req.Number, missing(req), clock(req.DecideBy))
-	case access.Approved:
-		return fmt.Sprintf("Request #%d is approved%s.", req.Number, accessOf(req))
-	default:
-	}
-	sentences := []string{fmt.Sprintf("Request #%d is %s.", req.Number, req.State)}
-	if req.StateReason != "" {
-		sentences = append(sentences, req.StateReason)
-	}
-	for _, v := range req.Votes {
-		if v.Decision == access.Deny {
-			sentences = append(sentences, v.Voter.Name+": "+v.Reason)
-		}
-	}
-	return strings.Join(sentences, " ")
-}
-
-// accessOf says how far the access of an approved request is.
-func accessOf(req client.Request) string {
-	for _, g := range req.Grants {
-		switch g.State {
-		case access.Scheduled:
-			if g.StartAt.After(time.Now()) {
-				return "; the access starts at " + clock(g.StartAt)
-			}
-			return "; the access is being made"
-		case access.Provisioning:
-			return "; the access is being made"
-		case access.Active:
-			return fmt.Sprintf("; you have %s on %s until %s", g.Role, g.Resource, clock(g.ExpiresAt))
-		default:
-		}
-	}
-	return ""
-}
-
-// missing names who is still needed, and who could do it.
-func missing(req client.Request) string {
-	var wants []string
-	for _, t := range req.Approvals {
-		for _, stage := range t.Stages {
-			if !stage.Open {
-				continue
-			}
-			for _, seat := range stage.Seats {
-				if seat.Missing == 0 {
-					continue
-				}
-				want := fmt.Sprintf("%d of %s", seat.Missing, seat.From)
-				var names []string
-				for _, p := range seat.Eligible {
-					names = append(names, p.Name)
-				}
-				if len(names) > 4 {
-					names = append(names[:4], fmt.Sprintf("%d more", len(seat.Eligible)-4))
-				}
-				if len(names) > 0 {
-					want += " (" + strings.Join(names, ", ") + ")"
-				}
-				wants = append(wants, want)
-			}
-		}
-	}
-	if len(wants) == 0 {
-		return "a decision"
-	}
-	return strings.Join(wants, " and ")
+	return s.String()
 }

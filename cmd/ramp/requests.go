@@ -13,60 +13,78 @@ import (
 )
 
 func (a *app) requestsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "requests", Short: "List, show, watch and withdraw requests", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "requests", Short: "List, show, watch and withdraw requests"}
 	cmd.AddCommand(a.requestsListCommand(), a.requestsShowCommand(), a.requestsWatchCommand(), a.requestsWithdrawCommand())
 	return cmd
 }
 
 func (a *app) requestsListCommand() *cobra.Command {
-	var state, contract, resource, requester string
+	var states []string
+	var contract, resource, requester, text string
 	var toDecide, mine bool
 	var limit int
 	cmd := &cobra.Command{
 		Use:     "ls",
 		Aliases: []string{"list"},
 		Short:   "List requests that you may see, newest first",
-		Example: "  ramp requests ls --to-decide\n  ramp requests ls --mine --state pending",
+		Example: "  ramp requests ls --to-decide\n  ramp requests ls --mine --state pending,approved",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.connect(cmd.Context())
+			if limit < 1 {
+				return usage("--limit must be 1 or more")
+			}
+			c, err := a.connect()
 			if err != nil {
 				return err
 			}
-			var page client.RequestPage
-			if toDecide {
-				page, err = decode[client.RequestPage](c.ListApprovals(cmd.Context(), &client.ListApprovalsParams{Limit: &limit}))
-			} else {
-				params := &client.ListRequestsParams{Limit: &limit}
-				if mine {
-					requester = "me"
-				}
-				setIf(&params.Requester, requester)
-				setIf(&params.Contract, contract)
-				setIf(&params.Resource, resource)
-				if state != "" {
-					params.State = &[]client.RequestState{client.RequestState(state)}
-				}
-				page, err = decode[client.RequestPage](c.ListRequests(cmd.Context(), params))
+			params := client.ListRequestsParams{}
+			if mine {
+				requester = "me"
 			}
+			setIf(&params.Requester, requester)
+			setIf(&params.Contract, contract)
+			setIf(&params.Resource, resource)
+			setIf(&params.Q, text)
+			if len(states) > 0 {
+				params.State = new([]client.RequestState)
+				for _, s := range states {
+					*params.State = append(*params.State, client.RequestState(s))
+				}
+			}
+			reqs, more, err := collect(limit, func(cursor *string, limit int) (client.RequestPage, error) {
+				if toDecide {
+					return decode[client.RequestPage](c.ListApprovals(cmd.Context(), &client.ListApprovalsParams{Cursor: cursor, Limit: &limit}))
+				}
+				params.Cursor, params.Limit = cursor, &limit
+				return decode[client.RequestPage](c.ListRequests(cmd.Context(), &params))
+			}, func(p client.RequestPage) ([]client.Request, string) { return p.Items, p.NextCursor })
 			if err != nil {
 				return err
 			}
-			if page.NextCursor != "" {
-				defer a.say("There are more; --limit shows up to 200.")
+			if err := a.printRequests(reqs, reqs); err != nil {
+				return err
 			}
-			return a.printRequests(page.Items, page.Items)
+			a.sayMore(more)
+			return nil
 		},
 	}
-	cmd.Flags().StringVar(&state, "state", "", "only those in this state")
+	cmd.Flags().StringSliceVar(&states, "state", nil, "only those in these states, separated by commas")
 	cmd.Flags().StringVar(&contract, "contract", "", "only those under this contract")
 	cmd.Flags().StringVar(&resource, "resource", "", "only those for this resource")
 	cmd.Flags().StringVar(&requester, "requester", "", "only those of this person (issuer|subject)")
+	cmd.Flags().StringVar(&text, "search", "", "only those whose role, resource, ticket or requester holds this text")
 	cmd.Flags().BoolVar(&mine, "mine", false, "only your own")
 	cmd.Flags().BoolVar(&toDecide, "to-decide", false, "only those that you can decide now")
 	cmd.Flags().IntVar(&limit, "limit", 50, "at most this many")
+	cmd.MarkFlagsMutuallyExclusive("mine", "requester")
+	for _, other := range []string{"state", "contract", "resource", "requester", "search", "mine"} {
+		cmd.MarkFlagsMutuallyExclusive("to-decide", other)
+	}
+	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(requestStates, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
+
+var requestStates = []string{"pending", "approved", "refused", "denied", "withdrawn", "expired", "invalidated"}
 
 func setIf[T ~string](into **T, value T) {
 	if value != "" {
@@ -74,11 +92,17 @@ func setIf[T ~string](into **T, value T) {
 	}
 }
 
+func (a *app) sayMore(more bool) {
+	if more {
+		a.say("There are more; --limit shows them.")
+	}
+}
+
 // printRequests shows requests as a table, or v in another format.
 func (a *app) printRequests(reqs []client.Request, v any) error {
 	t := table{
 		head: []string{"number", "state", "requester", "role", "resource", "for", "asked", "reason", "id"},
-		wide: []string{"id"}, empty: "No requests.",
+		wide: []string{"id"}, cut: []string{"requester", "reason"}, empty: "No requests.",
 	}
 	var ids []string
 	for _, r := range reqs {
@@ -86,35 +110,33 @@ func (a *app) printRequests(reqs []client.Request, v any) error {
 		for _, it := range r.Items {
 			t.rows = append(t.rows, []string{
 				fmt.Sprintf("#%d", r.Number), string(r.State), r.Requester.Name, it.Role, it.Resource,
-				r.Duration, clock(r.CreatedAt), short(r.Reason, 40), r.ID.String(),
+				r.Duration, clock(r.CreatedAt), a.brief(r.Reason), r.ID.String(),
 			})
 		}
 	}
 	return a.print(v, strings.Join(ids, "\n"), t)
 }
 
-func short(s string, most int) string {
-	if r := []rune(s); len(r) > most {
-		return string(r[:most-1]) + "…"
+// brief cuts free text to what a table has room for.
+func (a *app) brief(s string) string {
+	if a.format == "wide" {
+		return s
 	}
-	return s
+	return short(inline(s), 48)
 }
 
 func (a *app) requestsShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "show REQUEST",
-		Short: "Show a request, who decided, and what happened",
-		Args:  cobra.ExactArgs(1),
+		Use:               "show REQUEST",
+		Short:             "Show a request, who decided, and what happened",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeRequests(""),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
+			c, req, err := a.findRequest(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			req, err := a.findRequest(cmd.Context(), c, args[0])
-			if err != nil {
-				return err
-			}
-			if a.format != "table" && a.format != "wide" {
+			if !a.human() {
 				return a.printRequests([]client.Request{req}, req)
 			}
 			timeline, err := decode[client.Timeline](c.GetTimeline(cmd.Context(), req.ID))
@@ -126,62 +148,14 @@ func (a *app) requestsShowCommand() *cobra.Command {
 	}
 }
 
-func (a *app) showRequest(req client.Request, events []client.Event) error {
-	rows := [][]string{
-		{"request", fmt.Sprintf("#%d  %s", req.Number, req.ID)},
-		{"state", strings.TrimSpace(string(req.State) + "  " + req.StateReason)},
-		{"requester", req.Requester.Name},
-	}
-	for _, it := range req.Items {
-		rows = append(rows, []string{"asks for", it.Role + " on " + it.Resource})
-	}
-	rows = append(rows, []string{"for", req.Duration})
-	for _, p := range [][2]string{{"reason", req.Reason}, {"ticket", req.Ticket}, {"decide by", clock(req.DecideBy)}} {
-		if p[1] != "" {
-			rows = append(rows, []string{p[0], p[1]})
-		}
-	}
-	if req.State == access.Pending {
-		rows = append(rows, []string{"waits for", missing(req)})
-	}
-	for _, v := range req.Votes {
-		rows = append(rows, []string{string(v.Decision), strings.TrimSpace(v.Voter.Name + ", " + clock(v.CastAt) + "  " + v.Reason)})
-	}
-	for _, g := range req.Grants {
-		rows = append(rows, []string{"grant", fmt.Sprintf("%s  %s, ends %s", g.ID, g.State, clock(g.ExpiresAt))})
-	}
-	if err := a.printTable(table{rows: rows}); err != nil {
-		return err
-	}
-	fmt.Fprintln(a.out)
-	t := table{head: []string{"when", "what", "who"}}
-	for _, e := range events {
-		t.rows = append(t.rows, []string{clock(e.At), e.Type, actorName(e)})
-	}
-	return a.printTable(t)
-}
-
-func actorName(e client.Event) string {
-	if e.ActorName != "" {
-		return e.ActorName
-	}
-	if _, subject, ok := strings.Cut(e.Actor, "|"); ok {
-		return subject
-	}
-	return e.Actor
-}
-
 func (a *app) requestsWatchCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "watch REQUEST",
-		Short: "Wait until a request is decided and its access is there",
-		Args:  cobra.ExactArgs(1),
+		Use:               "watch REQUEST",
+		Short:             "Wait until a request is decided and its access is there",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeRequests("pending"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			req, err := a.findRequest(cmd.Context(), c, args[0])
+			c, req, err := a.findRequest(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -192,16 +166,13 @@ func (a *app) requestsWatchCommand() *cobra.Command {
 
 func (a *app) requestsWithdrawCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "withdraw REQUEST…",
-		Short: "Take your pending requests back",
-		Args:  cobra.MinimumNArgs(1),
+		Use:               "withdraw REQUEST…",
+		Short:             "Take your pending requests back",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeRequests("pending"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, arg := range args {
-				req, err := a.findRequest(cmd.Context(), c, arg)
+			return forEach(args, func(arg string) error {
+				c, req, err := a.findRequest(cmd.Context(), arg)
 				if err != nil {
 					return err
 				}
@@ -209,36 +180,51 @@ func (a *app) requestsWithdrawCommand() *cobra.Command {
 					return err
 				}
 				a.say("Request #%d is %s.", req.Number, req.State)
-			}
-			return nil
+				return nil
+			})
 		},
 	}
 }
 
 // findRequest takes an id, or the number that people say: 1042 or #1042.
-func (a *app) findRequest(ctx context.Context, c *client.Client, arg string) (client.Request, error) {
+func (a *app) findRequest(ctx context.Context, arg string) (*client.Client, client.Request, error) {
 	var id access.RequestID
-	if id.UnmarshalText([]byte(arg)) == nil {
-		return decode[client.Request](c.GetRequest(ctx, id, &client.GetRequestParams{}))
+	number := int64(0)
+	if id.UnmarshalText([]byte(arg)) != nil {
+		var err error
+		if number, err = strconv.ParseInt(strings.TrimPrefix(arg, "#"), 10, 64); err != nil || number < 1 {
+			return nil, client.Request{}, usage("%q is neither the number of a request, such as 1042, nor its id, such as req_01m8…", arg)
+		}
 	}
-	number, err := strconv.ParseInt(strings.TrimPrefix(arg, "#"), 10, 64)
-	if err != nil || number < 1 {
-		return client.Request{}, usage("%q is neither the number of a request, such as 1042, nor its id, such as req_01m8…", arg)
+	c, err := a.connect()
+	if err != nil {
+		return nil, client.Request{}, err
 	}
+	if number > 0 {
+		if id, err = requestByNumber(ctx, c, number); err != nil {
+			return nil, client.Request{}, err
+		}
+	}
+	req, err := decode[client.Request](c.GetRequest(ctx, id, &client.GetRequestParams{}))
+	return c, req, err
+}
+
+// requestByNumber looks through the list, which is in the order of numbers:
+// once past the number it will not come any more.
+func requestByNumber(ctx context.Context, c *client.Client, number int64) (access.RequestID, error) {
 	params := &client.ListRequestsParams{Limit: new(200)}
 	for {
 		page, err := decode[client.RequestPage](c.ListRequests(ctx, params))
 		if err != nil {
-			return client.Request{}, err
+			return access.RequestID{}, err
 		}
 		for _, r := range page.Items {
 			if r.Number == number {
-				return decode[client.Request](c.GetRequest(ctx, r.ID, &client.GetRequestParams{}))
+				return r.ID, nil
 			}
 		}
-		// Newest first: once past the number it will not come any more.
 		if n := len(page.Items); page.NextCursor == "" || n > 0 && page.Items[n-1].Number < number {
-			return client.Request{}, &exitError{code: exitNotFound, err: fmt.Errorf("there is no request #%d that you may see", number)}
+			return access.RequestID{}, fail(exitNotFound, "there is no request #%d that you may see", number)
 		}
 		params.Cursor = &page.NextCursor
 	}

@@ -1,22 +1,17 @@
 package main
 
 import (
-	"cmp"
-	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
-
-	"github.com/rampkeeper/rampkeeper/api/client"
 )
 
 // saved is what 'ramp login' keeps, readable by its owner only.
@@ -55,95 +50,38 @@ func (a *app) loadSaved() (saved, error) {
 		return s, fmt.Errorf("reading the saved login: %w", err)
 	}
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return s, fmt.Errorf("the saved login %s is damaged; sign in again with 'ramp login'", path)
+		return s, fmt.Errorf("the saved login %s is damaged; sign in again with 'ramp login', or forget it with 'ramp logout'", path)
 	}
 	return s, nil
 }
 
+// save replaces the file in one step, so that another ramp never reads half
+// of it.
 func (a *app) save(s saved) error {
 	path, err := a.savedPath()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("saving the login: %w", err)
-	}
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		return fmt.Errorf("saving the login: %w", err)
 	}
-	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, raw, 0o600); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("saving the login: %w", err)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "login-*.tmp") // mode 0600
+	if err != nil {
+		return fmt.Errorf("saving the login: %w", err)
+	}
+	_, err = tmp.Write(raw)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
 		return fmt.Errorf("saving the login: %w", err)
 	}
 	return nil
-}
-
-// serverURL gives the address of the broker: flag, environment, saved login.
-func (a *app) serverURL(s saved) (string, error) {
-	server := cmp.Or(a.server, a.getenv("RAMP_SERVER"), s.Server)
-	if server == "" {
-		return "", &exitError{code: exitNotSignedIn, err: errors.New("no server is known: run 'ramp login --server https://…', or set RAMP_SERVER and RAMP_TOKEN")}
-	}
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "", usage("the server must be an address such as https://access.example.com, not %q", server)
-	}
-	return strings.TrimRight(server, "/"), nil
-}
-
-// connect gives a client that sends the caller's token.
-func (a *app) connect(ctx context.Context) (*client.Client, error) {
-	s, err := a.loadSaved()
-	if err != nil {
-		return nil, err
-	}
-	server, err := a.serverURL(s)
-	if err != nil {
-		return nil, err
-	}
-	token, err := a.token(ctx, s, server)
-	if err != nil {
-		return nil, err
-	}
-	c, err := client.NewClient(server+"/api/v1", client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
-		r.Header.Set("Authorization", "Bearer "+token)
-		r.Header.Set("User-Agent", "ramp/"+version)
-		return nil
-	}))
-	if err != nil {
-		return nil, fmt.Errorf("preparing the client: %w", err)
-	}
-	return c, nil
-}
-
-// token gives the caller's bearer token, renewed if it is about to end.
-func (a *app) token(ctx context.Context, s saved, server string) (string, error) {
-	if token := a.getenv("RAMP_TOKEN"); token != "" {
-		return strings.TrimSpace(token), nil
-	}
-	if s.IDToken == "" || s.Server != server {
-		return "", &exitError{code: exitNotSignedIn, err: fmt.Errorf("not signed in at %s: run 'ramp login --server %s', or set RAMP_TOKEN", server, server)}
-	}
-	if time.Until(s.Expiry) > 30*time.Second {
-		return s.IDToken, nil
-	}
-	again := &exitError{code: exitNotSignedIn, err: errors.New("the login has ended: run 'ramp login' again")}
-	if s.RefreshToken == "" {
-		return "", again
-	}
-	oauth := oauth2.Config{ClientID: s.ClientID, Endpoint: oauth2.Endpoint{TokenURL: s.TokenEndpoint, AuthStyle: oauth2.AuthStyleInParams}}
-	renewed, err := oauth.TokenSource(ctx, &oauth2.Token{RefreshToken: s.RefreshToken, Expiry: time.Unix(1, 0)}).Token()
-	if err != nil {
-		return "", again
-	}
-	if err := s.take(renewed); err != nil {
-		return "", again
-	}
-	return s.IDToken, a.save(s)
 }
 
 // take keeps what the provider gave.
@@ -152,14 +90,37 @@ func (s *saved) take(t *oauth2.Token) error {
 	if !ok {
 		return errors.New("the provider gave no ID token; the client needs the scope openid")
 	}
-	s.IDToken = id
-	if t.RefreshToken != "" {
-		s.RefreshToken = t.RefreshToken
-	}
 	expiry, err := expiryOf(id)
 	if err != nil {
 		return err
 	}
-	s.Expiry = expiry
+	s.IDToken, s.Expiry = id, expiry
+	if t.RefreshToken != "" {
+		s.RefreshToken = t.RefreshToken
+	}
 	return nil
+}
+
+// fresh says whether the ID token is good for a while yet.
+func (s *saved) fresh() bool { return time.Until(s.Expiry) > 30*time.Second }
+
+// expiryOf reads the end of a token that the provider gave directly. Nothing
+// is trusted because of it; it only says when to renew.
+func expiryOf(idToken string) (time.Time, error) {
+	errNoJWT := errors.New("the provider's ID token is not a JWT")
+	parts := strings.Split(idToken, ".")
+	if len(parts) != 3 {
+		return time.Time{}, errNoJWT
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return time.Time{}, errNoJWT
+	}
+	var claims struct {
+		Exp int64 `json:"exp"`
+	}
+	if err := json.Unmarshal(raw, &claims); err != nil || claims.Exp == 0 {
+		return time.Time{}, errors.New("the provider's ID token has no end")
+	}
+	return time.Unix(claims.Exp, 0), nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"crypto/rand"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -17,19 +16,16 @@ func (a *app) voteCommand(verb string) *cobra.Command {
 		Short: map[string]string{"approve": "Approve requests", "deny": "Deny requests, saying why"}[verb],
 		Long: `Your vote is bound to what the request says at this moment. What you decide on
 is shown first; 'ramp requests show' tells more.`,
-		Example: "  ramp " + verb + " 1042" + map[string]string{"deny": ` --reason "Use the replica"`}[verb],
-		Args:    cobra.MinimumNArgs(1),
+		Example:           "  ramp " + verb + " 1042" + map[string]string{"deny": ` --reason "Use the replica"`}[verb],
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeToDecide,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if verb == "deny" && reason == "" {
 				return usage(`say why with --reason; the requester reads it`)
 			}
-			c, err := a.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			var voted []client.Request
-			for _, arg := range args {
-				req, err := a.findRequest(cmd.Context(), c, arg)
+			voted := []client.Request{}
+			failed := forEach(args, func(arg string) error {
+				c, req, err := a.findRequest(cmd.Context(), arg)
 				if err != nil {
 					return err
 				}
@@ -40,15 +36,19 @@ is shown first; 'ramp requests show' tells more.`,
 					Decision: access.VoteDecision(verb), Reason: reason, RequestHash: req.RequestHash,
 				}))
 				if err != nil {
-					return fmt.Errorf("request #%s: %w", arg, err)
+					return err
 				}
 				a.say("%s", progressOf(req))
 				voted = append(voted, req)
-			}
-			if a.format == "table" || a.format == "wide" {
 				return nil
+			})
+			if a.human() { // has been said
+				return failed
 			}
-			return a.printRequests(voted, voted)
+			if err := a.printRequests(voted, voted); err != nil {
+				return err
+			}
+			return failed
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why; the requester and auditors read it")
