@@ -83,7 +83,7 @@ type GrantFacts struct {
 // EntitlementFacts is what decides about one entitlement of one grant.
 type EntitlementFacts struct {
 	Presence   Presence
-	Unresolved bool // an operation on it may still land: Quiet is false
+	Unresolved bool // what an operation did is not known: see Unresolved
 	Needed     bool // another live grant needs it: Wanted, this grant left out
 }
 
@@ -209,6 +209,26 @@ func Quiet(ops []Operation, now time.Time, skew time.Duration) (at time.Time) {
 		}
 	}
 	return at
+}
+
+// Unresolved says whether the presence that was last verified may no longer be
+// so: something may still land (R3), or an operation that was started since
+// the last one that succeeded has no known effect, because its worker never
+// came back or its answer was lost. Then only another operation can tell.
+// ops is in the order of the fences.
+func Unresolved(ops []Operation, now time.Time, skew time.Duration) bool {
+	unknown := false
+	for _, op := range ops {
+		switch op.Outcome {
+		case Succeeded:
+			// Credentials say nothing about presence.
+			unknown = unknown && op.Kind == OpCredential
+		case Open, Uncertain:
+			unknown = true
+		case Failed: // it had no effect
+		}
+	}
+	return unknown || !Quiet(ops, now, skew).IsZero()
 }
 
 // Backoff is how long to wait after the n-th failure in a row: 1 s, 2 s, 4 s

@@ -59,7 +59,7 @@ func (m *model) facts(i int) access.GrantFacts {
 		Now: m.now, ExpiresAt: g.ExpiresAt, StartAt: g.StartAt, StartBy: g.StartBy,
 		Entitlements: []access.EntitlementFacts{{
 			Presence:   m.presence,
-			Unresolved: !access.Quiet(m.ops, m.now, modelSkew).IsZero(),
+			Unresolved: access.Unresolved(m.ops, m.now, modelSkew),
 			Needed:     !access.Wanted(m.needs(i), m.now).IsZero(),
 		}},
 	}

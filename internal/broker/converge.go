@@ -54,7 +54,7 @@ func (b *Broker) claim(ctx context.Context, present bool, slots []store.Slots) (
 			if until.IsZero() == present {
 				continue // it turned while we waited for the lock; the other loop has it
 			}
-			if at := access.Quiet(c.Unresolved, tx.Now, b.skew); !at.IsZero() {
+			if at := access.Quiet(c.Operations, tx.Now, b.skew); !at.IsZero() {
 				c.NextAt = at // R3: what was started earlier may still land
 				postponed = append(postponed, c.Entitlement)
 				continue

@@ -81,7 +81,7 @@ func (b *Broker) tryBeginCredential(ctx context.Context, who access.Caller, id a
 			return err
 		}
 		e = needs[0] // all of a grant's entitlements are of one account
-		if tx.Now.Before(e.LeaseUntil) || !access.Quiet(standing[0].Unresolved, tx.Now, b.skew).IsZero() {
+		if tx.Now.Before(e.LeaseUntil) || !access.Quiet(standing[0].Operations, tx.Now, b.skew).IsZero() {
 			return errBusy
 		}
 		until = access.Wanted(standing[0].Needs, tx.Now)

@@ -99,7 +99,7 @@ func (b *Broker) entitlementFacts(g access.GrantID, standing []store.Standing, n
 		}
 		facts[i] = access.EntitlementFacts{
 			Presence:   s.Presence,
-			Unresolved: !access.Quiet(s.Unresolved, now, b.skew).IsZero(),
+			Unresolved: access.Unresolved(s.Operations, now, b.skew),
 			Needed:     !access.Wanted(others, now).IsZero(),
 		}
 		seen[i] = entitlementSeen{

@@ -215,7 +215,7 @@ func TestTimeline(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"request.submitted alice", "vote.cast olive", "vote.cast oscar", "vote.cast otto",
-		"grant.scheduled sue", "grant.scheduled sue", "vote.cast sue", "request.approved sue",
+		"vote.cast sue", "request.approved sue", "grant.scheduled sue", "grant.scheduled sue",
 	}, got)
 	for _, e := range events {
 		require.NotContains(t, string(e.Entry), "on fire", "free text stays out of the log")

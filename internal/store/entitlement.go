@@ -52,8 +52,10 @@ func (tx *Tx) LockEntitlementsOf(ctx context.Context, grant access.GrantID) ([]a
 // what may still land on it.
 type Standing struct {
 	access.Entitlement
-	Needs      []access.Need      // of live grants that have started
-	Unresolved []access.Operation // without a definite answer
+	Needs []access.Need // of live grants that have started
+	// Operations are the recent ones that had or may have had an effect, and all
+	// from the last that succeeded on, in the order of their fences.
+	Operations []access.Operation
 }
 
 const entitlementsOf = `
@@ -99,10 +101,13 @@ join core.grant g on g.id = ge.grant_id
 where ge.entitlement_id = any(@ids::uuid[]) and g.state in ('provisioning', 'active', 'revoking')
 order by ge.entitlement_id, g.id`
 
-const unresolved = `
+const recentOperations = `
 select o.id, o.entitlement_id, o.kind, o.fence, o.deadline, o.outcome, o.started_at, o.finished_at, o.error
 from core.operation o
-where o.entitlement_id = any(@ids::uuid[]) and o.outcome in ('open', 'uncertain') and o.deadline > @since
+where o.entitlement_id = any(@ids::uuid[]) and o.outcome <> 'failed'
+  and (o.deadline > @since or o.fence >= coalesce((
+    select max(s.fence) from core.operation s
+    where s.entitlement_id = o.entitlement_id and s.outcome = 'succeeded' and s.kind <> 'credential'), 0))
 order by o.entitlement_id, o.fence`
 
 // longestSkew bounds how far back an operation is looked for that may still
@@ -137,17 +142,17 @@ func (tx *Tx) Standings(ctx context.Context, es []access.Entitlement) ([]Standin
 	if err != nil {
 		return nil, fmt.Errorf("reading needs: %w", err)
 	}
-	_, err = many(ctx, tx, unresolved, args, func(row pgx.CollectableRow) (struct{}, error) {
+	_, err = many(ctx, tx, recentOperations, args, func(row pgx.CollectableRow) (struct{}, error) {
 		var op access.Operation
 		err := row.Scan(&op.ID, &op.EntitlementID, &op.Kind, &op.Fence, (*instant)(&op.Deadline), &op.Outcome,
 			(*instant)(&op.StartedAt), (*instant)(&op.FinishedAt), &op.Error)
 		for _, i := range at[op.EntitlementID] {
-			standing[i].Unresolved = append(standing[i].Unresolved, op)
+			standing[i].Operations = append(standing[i].Operations, op)
 		}
 		return struct{}{}, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("reading unresolved operations: %w", err)
+		return nil, fmt.Errorf("reading recent operations: %w", err)
 	}
 	return standing, nil
 }
