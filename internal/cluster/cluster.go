@@ -89,7 +89,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	defer unlock()
 	data := filepath.Join(dir, "pg")
-	if err := clearStale(data); err != nil {
+	if err := awaitStale(ctx, data); err != nil {
 		return nil, err
 	}
 	if err := initialize(ctx, bin, who, data); err != nil {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // lockDir keeps two starters from working on one directory at the same time.
@@ -32,6 +34,52 @@ func lockDir(dir string) (unlock func(), err error) {
 
 const pidFile = "postmaster.pid"
 
+// How long a server that is on its way out is waited for: one whose starter
+// was killed learns of it from the kernel and shuts down by itself, which
+// shows in its pid file a moment later.
+const (
+	noticing = time.Second
+	stopping = stopWithin
+)
+
+// awaitStale does what clearStale does, once a server that is shutting down
+// has gone.
+func awaitStale(ctx context.Context, data string) error {
+	for waited := time.Duration(0); ; {
+		err := clearStale(data)
+		leaving := waited < noticing || waited < stopping && statusOf(data) == "stopping"
+		if !errors.As(err, new(runningError)) || !leaving {
+			return err
+		}
+		const pause = 50 * time.Millisecond
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause):
+			waited += pause
+		}
+	}
+}
+
+// statusOf gives the state that a server says it is in.
+func statusOf(data string) string {
+	const line = 7
+	if lines := readLines(filepath.Join(data, pidFile)); len(lines) > line {
+		return strings.TrimSpace(lines[line])
+	}
+	return ""
+}
+
+// runningError says that a server runs in the directory.
+type runningError struct {
+	data string
+	pid  int
+}
+
+func (e runningError) Error() string {
+	return fmt.Sprintf("a database is already running in %s (pid %d): stop it first, or name another directory", e.data, e.pid)
+}
+
 // clearStale looks at the pid file of an earlier server. One that runs is an
 // error; a file whose process is gone is left to PostgreSQL; a file whose pid
 // now belongs to another program would make PostgreSQL refuse to start, so it
@@ -54,7 +102,7 @@ func clearStale(data string) error {
 		return err
 	}
 	if running {
-		return fmt.Errorf("a database is already running in %s (pid %d): stop it first, or name another directory", data, pid)
+		return runningError{data, pid}
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("removing the pid file that an earlier server left: %w", err)
