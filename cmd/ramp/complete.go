@@ -37,7 +37,7 @@ func (a *app) complete(cmd *cobra.Command, typed string, words func(context.Cont
 
 // word is one offer, with what it is; texts of others stay on one line.
 func word(name, about string) cobra.Completion {
-	return cobra.CompletionWithDesc(inline(name), short(inline(about), 60))
+	return cobra.CompletionWithDesc(inline(name), short(inline(about), 80))
 }
 
 // completeItems offers roles, then "on", then the resources that the role is
