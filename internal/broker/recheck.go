@@ -69,7 +69,7 @@ func (b *Broker) recheck(ctx context.Context, tx *store.Tx, now *contract.Index,
 type part struct {
 	ask     access.Ask
 	decided []access.ItemDecision
-	stages  []access.Stage // that were asked for
+	asked   []access.Track // whose seats the votes fill
 }
 
 func partsOf(ask access.Ask, d access.Decision, items []int) []part {
@@ -83,8 +83,10 @@ func partsOf(ask access.Ask, d access.Decision, items []int) []part {
 			p := part{ask: ask}
 			p.ask.Items, p.ask.Contract = nil, item.Offer.Contract
 			for _, t := range d.Approvals {
-				if t.Contract == item.Offer.Contract {
-					p.stages = append(p.stages, t.Stages...)
+				// An approval of other items alone says nothing about these.
+				ours := items == nil || slices.ContainsFunc(t.Items, func(i int) bool { return slices.Contains(items, i) })
+				if t.Contract == item.Offer.Contract && ours {
+					p.asked = append(p.asked, t)
 				}
 			}
 			parts = append(parts, p)
@@ -109,24 +111,10 @@ func (p part) differs(again access.Decision) string {
 			return "The account or the permission on the target is not the one that was decided on."
 		}
 	}
-	for _, t := range again.Approvals {
-		for _, stage := range t.Stages {
-			if !slices.ContainsFunc(p.stages, func(s access.Stage) bool { return covers(s.Seats, stage.Seats) }) {
-				return "Policy now wants other approvals (" + stage.Name + ") than those that were asked for."
-			}
-		}
+	if seat := engine.Lacking(p.asked, again.Approvals); seat != nil {
+		return fmt.Sprintf("Policy now wants more approvals than were asked for: %d more of %s. Ask again.", seat.Count, seat.From)
 	}
 	return ""
-}
-
-// covers says whether every seat wanted was asked for.
-func covers(asked, wanted []access.Seat) bool {
-	for _, w := range wanted {
-		if !slices.ContainsFunc(asked, func(a access.Seat) bool { return a.Count >= w.Count && slices.Equal(a.Who, w.Who) }) {
-			return false
-		}
-	}
-	return true
 }
 
 // notInForce says why the contract gives nothing any more, whatever it said

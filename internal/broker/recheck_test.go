@@ -34,6 +34,14 @@ spec:
   match: {roles: [pg/admin]}
   require: {seats: [{from: {group: secops}}]}
 `
+	twoOwners = `
+apiVersion: rampkeeper/v1
+kind: Guardrail
+metadata: {name: two-owners}
+spec:
+  match: {roles: [pg/admin]}
+  require: {seats: [{from: {group: owners}, count: 2}]}
+`
 	onPCI = `
 apiVersion: rampkeeper/v1
 kind: Guardrail
@@ -61,6 +69,7 @@ func TestLaterPolicy(t *testing.T) {
 	t.Parallel()
 
 	suspended := replace(t, changes, "spec:\n", "spec:\n  state: suspended\n")
+	twice := replace(t, changes, "{group: owners}", "{group: owners}, count: 2")
 	for _, tt := range []struct {
 		name  string
 		then  []string // besides the catalogue
@@ -72,13 +81,15 @@ func TestLaterPolicy(t *testing.T) {
 		{"Guardrail", []string{changes}, []string{changes, frozen}, access.Invalidated, "Production is frozen"},
 		{"GuardrailOnDuration", []string{changes}, []string{changes, shortOnly}, access.Invalidated, "10m"},
 		{"GuardrailWantsSeats", []string{changes}, []string{changes, securityToo}, access.Invalidated, "approval"},
+		{"GuardrailWantsMoreOfTheSame", []string{changes}, []string{changes, twoOwners}, access.Invalidated, "1 more of group owners"},
+		{"GuardrailWantsWhatWasAsked", []string{twice}, []string{twice, twoOwners}, access.Approved, ""},
 		{"GuardrailKept", []string{changes, securityToo}, []string{changes, securityToo, reads}, access.Approved, ""},
 		{"GuardrailDroppedStillHolds", []string{changes, securityToo}, []string{changes}, access.Approved, ""},
 		{"ContractSuspended", []string{changes}, []string{suspended}, access.Invalidated, "suspended"},
 		{"ContractRemoved", []string{changes}, []string{reads}, access.Invalidated, "no longer in force"},
 		{"ContractShortened", []string{changes}, []string{replace(t, changes, "max: 2h", "max: 5m")}, access.Approved, ""},
 		{"ContractForOthers", []string{changes}, []string{replace(t, changes, "engineers", "treasurers")}, access.Approved, ""},
-		{"ContractWantsMore", []string{changes}, []string{replace(t, changes, "{group: owners}", "{group: owners}, count: 2")}, access.Approved, ""},
+		{"ContractWantsMore", []string{changes}, []string{twice}, access.Approved, ""},
 		{"ExclusiveContract", []string{changes}, []string{changes, exclusive}, access.Approved, ""},
 		{"ResourceRelabelled", []string{changes}, []string{changes, onPCI, "relabel"}, access.Invalidated, "Card data is closed"},
 	} {
@@ -94,8 +105,11 @@ func TestLaterPolicy(t *testing.T) {
 			}
 
 			voters := []access.Caller{s.olive}
-			if len(req.Decision.Approvals[0].Stages) > 1 || len(req.Decision.Approvals[0].Stages[0].Seats) > 1 {
+			switch stages := req.Decision.Approvals[0].Stages; {
+			case len(stages) > 1 || len(stages[0].Seats) > 1:
 				voters = append(voters, s.sue)
+			case stages[0].Seats[0].Count > 1:
+				voters = append(voters, s.oscar)
 			}
 			view := s.approve(t, req, voters...)
 

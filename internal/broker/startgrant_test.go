@@ -93,3 +93,41 @@ func TestActivate(t *testing.T) {
 		require.Equal(t, "state_conflict ended", refusedAs(err))
 	})
 }
+
+// One approval was enough when it was given, and is not any more.
+func TestGuardrailWantsMoreOfTheSameBeforeTheStart(t *testing.T) {
+	t.Parallel()
+	onStage(t, func(t *testing.T, s *stage) {
+		req := s.approve(t, s.submit(t, s.alice, ordersAdmin), s.olive)
+		s.person(t, "oscar", "owners")
+		s.apply(t, reads, changes, elsewhere, twoOwners)
+		s.run(t, s.b)
+		pass(time.Second)
+		cancelled := s.grant(t, req.Grants[0].ID)
+		require.Equal(t, access.Cancelled, cancelled.State)
+		require.Equal(t, access.EndByPolicy, cancelled.EndReason)
+		require.Empty(t, s.target.Calls())
+	})
+}
+
+// The approval of one item is none of another.
+func TestApprovalsOfOtherItemsDoNotStandIn(t *testing.T) {
+	t.Parallel()
+	both := replace(t, changes, "{roles: [pg/admin]", "{roles: [pg/admin, pg/readonly]")
+	both = replace(t, both, "stages: [", "stages: [{name: reading, when: {roles: [pg/readonly]}, seats: [{from: {group: owners}}]}, ")
+	both = replace(t, both, "{name: owner,", "{name: owner, when: {roles: [pg/admin]},")
+	onStage(t, func(t *testing.T, s *stage) {
+		s.person(t, "oscar", "owners")
+		s.apply(t, both)
+		req := s.approve(t, s.submit(t, s.alice, ordersAdmin, ordersRead), s.olive, s.everybody["oscar"])
+		require.Equal(t, access.Approved, req.State)
+		s.apply(t, both, twoOwners)
+		s.run(t, s.b)
+		pass(time.Second)
+		states := map[string]access.GrantState{}
+		for _, g := range req.Grants {
+			states[g.Role] = s.grant(t, g.ID).State
+		}
+		require.Equal(t, map[string]access.GrantState{"pg/admin": access.Cancelled, "pg/readonly": access.Active}, states)
+	})
+}

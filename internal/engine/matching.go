@@ -41,6 +41,11 @@ func breadth(s access.Seat) int {
 // the greedy order loses nothing is the matroid property of transversals
 // (Edmonds and Fulkerson, 1965).
 func fill(tracks []access.Track, people []access.Subject, include func(track, stage int) bool) []*place {
+	return match(tracks, include, len(people), func(seat access.Seat, k int) bool { return covers(seat, people[k]) })
+}
+
+// match is fill for n of anything that fits into seats.
+func match(tracks []access.Track, include func(track, stage int) bool, n int, fits func(seat access.Seat, k int) bool) []*place {
 	var places []*place
 	for t, track := range tracks {
 		for s, stage := range track.Stages {
@@ -49,8 +54,8 @@ func fill(tracks []access.Track, people []access.Subject, include func(track, st
 					continue
 				}
 				p := &place{track: t, stage: s, seat: i, want: seat}
-				for k, person := range people {
-					if covers(seat, person) {
+				for k := range n {
+					if fits(seat, k) {
 						p.eligible = append(p.eligible, k)
 					}
 				}
@@ -62,9 +67,9 @@ func fill(tracks []access.Track, people []access.Subject, include func(track, st
 		return cmp.Or(cmp.Compare(a.stage, b.stage), cmp.Compare(breadth(a.want), breadth(b.want)))
 	})
 
-	at := make([]*place, len(people)) // where each person sits
+	at := make([]*place, n) // where each person sits
 	for _, p := range places {
-		for p.missing() > 0 && augment(p, at, make([]bool, len(people))) {
+		for p.missing() > 0 && augment(p, at, make([]bool, n)) {
 			p.taken++ // whoever had to move keeps a seat, so no other count changes
 		}
 	}
@@ -125,4 +130,33 @@ func unfillable(tracks []access.Track, requester access.PrincipalID, people []ac
 		}
 	}
 	return nil
+}
+
+// Lacking gives a seat of wanted that is not made sure of by what was asked,
+// with as many people as lack, or nil: then whoever fills all that was asked
+// fills all that is wanted as well. Seats of the same people add up, whatever
+// stages they are in, because one person fills one seat of a request.
+func Lacking(asked, wanted []access.Track) *access.Seat {
+	var units []access.Seat // each for one person
+	for _, t := range asked {
+		for _, stage := range t.Stages {
+			for _, seat := range stage.Seats {
+				for range seat.Count {
+					units = append(units, seat)
+				}
+			}
+		}
+	}
+	for _, p := range match(wanted, every, len(units), func(seat access.Seat, k int) bool { return within(units[k].Who, seat.Who) }) {
+		if p.missing() > 0 {
+			p.want.Count = p.missing()
+			return &p.want
+		}
+	}
+	return nil
+}
+
+// within says whether outer names everybody whom inner names.
+func within(inner, outer []access.Who) bool {
+	return !slices.ContainsFunc(inner, func(w access.Who) bool { return !slices.Contains(outer, w) })
 }

@@ -254,3 +254,35 @@ func TestVotesNeverGetStuck(t *testing.T) {
 		require.Equal(t, ok, missing.From == "")
 	})
 }
+
+// What was asked and filled fills what is wanted later, if nothing lacks: even
+// when the later policy wants more of the same people in another stage.
+func TestLacking(t *testing.T) {
+	t.Parallel()
+
+	owners := func(counts ...int) []access.Track {
+		track := access.Track{Contract: "c"}
+		for _, n := range counts {
+			track.Stages = append(track.Stages, access.Stage{Seats: []access.Seat{{From: "owners", Count: n, Who: []access.Who{{Group: "owners"}}}}})
+		}
+		return []access.Track{track}
+	}
+	require.Nil(t, engine.Lacking(owners(2), owners(1, 1)))
+	require.Nil(t, engine.Lacking(owners(1, 1), owners(2)))
+	require.Equal(t, owners(1)[0].Stages[0].Seats[0], *engine.Lacking(owners(1), owners(1, 1)))
+	require.Equal(t, owners(1)[0].Stages[0].Seats[0], *engine.Lacking(owners(1), append(owners(1), owners(1)...)))
+
+	rapid.Check(t, func(t *rapid.T) {
+		asked, later := drawElection(t), drawElection(t)
+		if chance(t, "alike", 5) {
+			later.d.Approvals = append(slices.Clone(asked.d.Approvals), later.d.Approvals[:between(t, "more", 0, 1)]...)
+		}
+		if asked.count().State != engine.Filled || engine.Lacking(asked.d.Approvals, later.d.Approvals) != nil {
+			return
+		}
+		asked.d.Approvals = later.d.Approvals
+		for _, track := range asked.count().Tracks {
+			require.Equal(t, -1, track.OpenStage)
+		}
+	})
+}
