@@ -97,7 +97,7 @@ func TestWaitingOutlastsAnOutage(t *testing.T) {
 	})
 	_, stderr, code := p.run(t, "requests", "watch", id.String())
 	require.Equal(t, 0, code, stderr)
-	require.Contains(t, stderr, "The server is stopping.")
+	require.Contains(t, stderr, "The server is stopping. Trying again; Ctrl-C stops.\n")
 	require.Equal(t, 1, strings.Count(stderr, "Trying again"), "said once: %s", stderr)
 	require.Contains(t, stderr, "Request #7 is approved.")
 }

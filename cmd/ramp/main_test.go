@@ -20,7 +20,8 @@ func TestMain(m *testing.M) {
 
 // TestDemo runs the client against the whole demo: real databases, a real
 // OpenID provider and a real target. What runs in it shares the demo, so each
-// part asks for something of its own.
+// part asks for something of its own. Only main_job gets access as Ada: it
+// looks at what is left of it at the target.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	demo := startDemo(t)
@@ -35,6 +36,10 @@ func TestDemo(t *testing.T) {
 	t.Run("StopWaiting", func(t *testing.T) {
 		t.Parallel()
 		testStopWaiting(t, demo)
+	})
+	t.Run("ConnectLeavesCtrlC", func(t *testing.T) {
+		t.Parallel()
+		testConnectLeavesCtrlC(t, demo)
 	})
 	t.Run("TailFollows", func(t *testing.T) {
 		t.Parallel()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,15 +78,7 @@ func (a *app) showExtended(ctx context.Context, c *client.Client, req client.Req
 
 // settled says whether there is nothing left to wait for.
 func settled(req client.Request) bool {
-	if req.State == access.Pending {
-		return false
-	}
-	for _, g := range req.Grants {
-		if beingMade(g) {
-			return false
-		}
-	}
-	return true
+	return req.State != access.Pending && !slices.ContainsFunc(req.Grants, beingMade)
 }
 
 // beingMade says whether a grant is on its way to the target.

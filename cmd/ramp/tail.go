@@ -38,7 +38,7 @@ func (t tail) follow(ctx context.Context, lines int) error {
 	const back = 200 // far enough to find such a place at once
 	recent, more, err := t.newest(ctx, back)
 	if err != nil {
-		return err
+		return t.ended(ctx, err)
 	}
 	from := "start"
 	if more {
@@ -56,7 +56,7 @@ func (t tail) follow(ctx context.Context, lines int) error {
 		if len(settled) > 0 || !more {
 			break
 		}
-		if sleep(ctx, time.Second) != nil { // a transaction runs that is older than all these
+		if !rest(ctx, time.Second) { // a transaction runs that is older than all these
 			return nil
 		}
 	}
@@ -86,7 +86,7 @@ func (t tail) goOn(ctx context.Context, from string) error {
 				return t.ended(ctx, err)
 			}
 			if !quiet {
-				t.say("%s. Trying again, and nothing will be missed; Ctrl-C stops.", err.Error())
+				t.say("%s Trying again, and nothing will be missed; Ctrl-C stops.", trouble(err))
 			}
 		}
 		quiet = err != nil
@@ -96,7 +96,7 @@ func (t tail) goOn(ctx context.Context, from string) error {
 		if len(events) > 0 {
 			from = events[len(events)-1].ID.String()
 		}
-		if sleep(ctx, pause) != nil {
+		if !rest(ctx, pause) {
 			return nil
 		}
 	}
@@ -104,10 +104,10 @@ func (t tail) goOn(ctx context.Context, from string) error {
 
 // ended is the end of following: nothing is left undone when it is stopped.
 func (t tail) ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (t tail) print(events []client.Event) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -20,7 +21,7 @@ func await[T any](ctx context.Context, a *app, v T, get func(tag *string) (*http
 		if err == nil && resp.StatusCode == http.StatusNotModified {
 			_ = resp.Body.Close()
 			if time.Since(asked) < time.Second { // something between does not let us wait
-				_ = sleep(ctx, time.Second)
+				rest(ctx, time.Second)
 			}
 			continue
 		}
@@ -32,7 +33,7 @@ func await[T any](ctx context.Context, a *app, v T, get func(tag *string) (*http
 			v, quiet = next, false
 			if tag = new(resp.Header.Get("ETag")); *tag == "" {
 				tag = nil
-				_ = sleep(ctx, time.Second)
+				rest(ctx, time.Second)
 			}
 		default:
 			pause, passes := passing(err)
@@ -40,10 +41,10 @@ func await[T any](ctx context.Context, a *app, v T, get func(tag *string) (*http
 				return v, err
 			}
 			if !quiet {
-				a.say("%s. Trying again; Ctrl-C stops.", err.Error())
+				a.say("%s Trying again; Ctrl-C stops.", trouble(err))
 				quiet = true
 			}
-			if sleep(ctx, pause) != nil {
+			if !rest(ctx, pause) {
 				return v, ctx.Err()
 			}
 		}
@@ -69,13 +70,22 @@ func passing(err error) (pause time.Duration, ok bool) {
 	return 0, false
 }
 
-func sleep(ctx context.Context, d time.Duration) error {
+// trouble is a failure that may pass, in a sentence.
+func trouble(err error) string {
+	if p := (*problem)(nil); errors.As(err, &p) {
+		return cmp.Or(p.Detail, p.Title+".")
+	}
+	return "The broker cannot be reached."
+}
+
+// rest waits, and says whether nobody has stopped it.
+func rest(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	case <-t.C:
-		return nil
+		return true
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"syscall"
 	"testing"
 
@@ -12,13 +13,13 @@ func testStopWaiting(t *testing.T, demo *demo) {
 	ada := newPerson(t, demo)
 	ada.token = demo.tokens["ada"]
 	for _, args := range [][]string{
-		{"request", "pg/readwrite", "on", "postgres/database:prod/orders", "--for", "11m", "--reason", "will be stopped"},
+		{"request", "pg/readwrite", "on", "postgres/database:prod/orders", "--for", "11m", "--reason", "will be stopped", "--ticket", "OPS-91"},
 		{"requests", "watch"},
 	} {
 		if args[0] == "requests" {
-			id, _, code := ada.run(t, "requests", "ls", "--mine", "--state", "pending", "--search", "pg/readwrite", "-o", "name")
+			id, _, code := ada.run(t, "requests", "ls", "--mine", "--state", "pending", "--search", "OPS-91", "-o", "name")
 			require.Equal(t, 0, code)
-			args = append(args, id[:30]) // the newest
+			args = append(args, strings.TrimSpace(id))
 		}
 		waiting := ada.start(t, args...)
 		number := waiting.find(`Request #(\d+) waits for 1 of .*db-owners \(.*Grace.*\)\. Decide by`)
