@@ -11,15 +11,16 @@ begin
 end
 $$;
 
-set local role rampkeeper_owner;
-
-drop function core.require_event();
-
-set local role rampkeeper_audit_owner;
-
 drop function audit.recorded(text, bigint);
 drop function audit.append(text, bigint, timestamptz, text, text, text);
 drop table audit.event;
 drop function audit.refuse_change();
+
+set local role rampkeeper_owner;
+
+drop function core.require_state();
+drop function core.require_event_of();
+drop function core.require_event();
+revoke usage on schema core from rampkeeper_audit_owner;
 
 commit;

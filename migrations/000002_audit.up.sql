@@ -137,19 +137,17 @@ grant select on audit.event to rampkeeper_app, rampkeeper_sealer, rampkeeper_aud
 
 set local role rampkeeper_owner;
 
--- require_event runs at COMMIT (it is used by deferred constraint triggers):
--- the object's stream must hold an event with the object's new version that
--- this transaction wrote. Arguments: the stream's prefix and the id's prefix.
+-- require_event and require_event_of run at COMMIT (they are used by deferred
+-- constraint triggers). require_event is for objects: their stream must hold an
+-- event with their new version that this transaction wrote.
 create function core.require_event() returns trigger
   language plpgsql
   security definer
   set search_path = pg_catalog, pg_temp
 as $$
-declare
-  stream text := tg_argv[0] || core.typeid(tg_argv[1], new.id);
 begin
-  if not audit.recorded(stream, new.version) then
-    raise exception 'version % of % has no audit event in the transaction that made it', new.version, stream
+  if not audit.recorded(new.stream, new.version) then
+    raise exception 'version % of % has no audit event in the transaction that made it', new.version, new.stream
       using errcode = 'integrity_constraint_violation', constraint = 'state_has_event';
   end if;
   return null;
@@ -157,7 +155,64 @@ end
 $$;
 comment on function core.require_event is 'deferred trigger: no state change without its audit event in the same transaction';
 
+-- require_event_of is for rows that belong to an object. Arguments: the
+-- stream's prefix, the id's prefix, the column with the id and, where the row
+-- is written with the object and never later, the event's version.
+create function core.require_event_of() returns trigger
+  language plpgsql
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  stream text := tg_argv[0] || core.typeid(tg_argv[1], (to_jsonb(new) ->> tg_argv[2])::uuid);
+begin
+  if not audit.recorded(stream, tg_argv[3]::bigint) then
+    raise exception 'a row of % for % has no audit event in the transaction that wrote it', tg_table_name, stream
+      using errcode = 'integrity_constraint_violation', constraint = 'state_has_event';
+  end if;
+  return null;
+end
+$$;
+comment on function core.require_event_of is 'deferred trigger: what belongs to an object is not written without an audit event of the object in the same transaction';
+
+-- require_state is the reverse, also at COMMIT: an event that no state stands
+-- behind would say what did not happen, and take the number of the object's
+-- next step.
+create function core.require_state() returns trigger
+  language plpgsql
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+declare
+  reached bigint;
+begin
+  case split_part(new.stream, ':', 1)
+    when 'request' then select r.version into reached from core.request r where r.stream = new.stream;
+    when 'grant' then select g.version into reached from core.grant g where g.stream = new.stream;
+    when 'entitlement' then select e.version into reached from core.entitlement e where e.stream = new.stream;
+    when 'policy' then select p.revision into reached from core.policy p where new.stream = 'policy';
+    else return null;
+  end case;
+  if reached is null or reached < new.version then
+    raise exception 'event % of % says what did not happen', new.version, new.stream
+      using errcode = 'integrity_constraint_violation', constraint = 'event_has_state';
+  end if;
+  return null;
+end
+$$;
+comment on function core.require_state is 'deferred trigger: no audit event of an object without the object''s version';
+
 revoke execute on function core.require_event() from public;
+revoke execute on function core.require_event_of() from public;
+revoke execute on function core.require_state() from public;
 revoke execute on function core.refuse_change() from public;
+grant usage on schema core to rampkeeper_audit_owner;
+grant execute on function core.require_state() to rampkeeper_audit_owner;
+
+set local role rampkeeper_audit_owner;
+
+create constraint trigger event_has_state after insert on audit.event
+  deferrable initially deferred for each row execute function core.require_state();
+alter table audit.event enable always trigger event_has_state;
 
 commit;

@@ -22,6 +22,30 @@ comment on column core.principal.groups is 'replaced as a whole at each sign-in,
 comment on column core.principal.claims_at is 'when the token was issued that said so; an older token changes nothing';
 comment on column core.principal.groups_known is 'false when the token carried no usable groups: then nobody can tell what it belongs to';
 create index principal_groups_ix on core.principal using gin (groups);
+
+create function core.require_groups_event() returns trigger
+  language plpgsql
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not audit.recorded('principal:' || new.id, null) then
+    raise exception 'the groups of % have no audit event in the transaction that set them', new.id
+      using errcode = 'integrity_constraint_violation', constraint = 'state_has_event';
+  end if;
+  return null;
+end
+$$;
+comment on function core.require_groups_event is 'deferred trigger: groups make people eligible and fill seats, so they do not change without an audit event in the same transaction';
+revoke execute on function core.require_groups_event() from public;
+create constraint trigger principal_has_event after insert on core.principal
+  deferrable initially deferred for each row when (new.groups_known)
+  execute function core.require_groups_event();
+create constraint trigger principal_groups_have_event after update on core.principal
+  deferrable initially deferred for each row when (new.groups <> old.groups or new.groups_known <> old.groups_known)
+  execute function core.require_groups_event();
+alter table core.principal enable always trigger principal_has_event;
+alter table core.principal enable always trigger principal_groups_have_event;
 create trigger principal_refuse_delete before delete on core.principal
   for each row execute function core.refuse_change();
 create trigger principal_refuse_truncate before truncate on core.principal

@@ -9,7 +9,7 @@ create table core.policy_document (
   body json not null,
   source text not null,
   constraint policy_document_pk primary key (digest),
-  constraint policy_document_digest_ck check (digest ~ '^[0-9a-f]{64}$'),
+  constraint policy_document_digest_ck check (digest = encode(sha256(convert_to(body::text, 'UTF8')), 'hex')),
   constraint policy_document_kind_ck check (kind <> ''),
   constraint policy_document_name_ck check (name <> ''),
   constraint policy_document_identity_uq unique (digest, kind, name)
@@ -51,7 +51,7 @@ create table core.policy (
   constraint policy_singleton_ck check (singleton),
   constraint policy_revision_fk foreign key (revision) references core.policy_revision (revision)
 );
-comment on table core.policy is 'the revision in force; whoever decides locks this row for share, whoever applies policy for update';
+comment on table core.policy is 'the revision in force; whoever decides and whoever applies policy takes the advisory lock of policy first';
 
 create function core.policy_follows() returns trigger
   language plpgsql
@@ -83,10 +83,13 @@ begin
   return null;
 end
 $$;
-comment on function core.require_policy_event is 'deferred trigger: no policy revision without its audit event in the same transaction';
+comment on function core.require_policy_event is 'deferred trigger: no policy revision, nor a document in it, without its audit event in the same transaction';
 create constraint trigger policy_revision_has_event after insert on core.policy_revision
   deferrable initially deferred for each row execute function core.require_policy_event();
 alter table core.policy_revision enable always trigger policy_revision_has_event;
+create constraint trigger policy_member_has_event after insert on core.policy_member
+  deferrable initially deferred for each row execute function core.require_policy_event();
+alter table core.policy_member enable always trigger policy_member_has_event;
 create constraint trigger policy_has_event after insert or update on core.policy
   deferrable initially deferred for each row execute function core.require_policy_event();
 alter table core.policy enable always trigger policy_has_event;

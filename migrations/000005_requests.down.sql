@@ -10,7 +10,6 @@ drop table core.request;
 drop table core.decision;
 drop table core.request_transition;
 drop table core.request_state;
-drop function core.require_vote_event();
 drop function core.check_vote();
 drop function core.step_request();
 

@@ -56,6 +56,7 @@ comment on column core.decision.facts is 'the exact text of what was known; the 
 create table core.request (
   id uuid not null,
   number bigint generated always as identity,
+  stream text not null generated always as ('request:' || core.typeid('req', id)) stored,
   requester text not null,
   items json not null,
   duration_seconds bigint not null,
@@ -78,6 +79,7 @@ create table core.request (
   state_reason text not null default '',
   constraint request_pk primary key (id),
   constraint request_number_uq unique (number),
+  constraint request_stream_uq unique (stream),
   constraint request_requester_fk foreign key (requester) references core.principal (id),
   constraint request_decision_fk foreign key (decision_id) references core.decision (id),
   constraint request_transition_fk foreign key (prior_state, last_trigger, state)
@@ -94,18 +96,20 @@ create table core.request (
 );
 comment on table core.request is 'what was asked, frozen and hashed, and what became of it';
 comment on column core.request.number is 'for speech: #1042';
+comment on column core.request.stream is 'in the audit log';
 comment on column core.request.items is '[{"role","resource"}, …]';
 comment on column core.request.reason is 'free text; hash and audit log hold only its salted digest';
 comment on column core.request.contract_wanted is 'the contract that the requester named, or empty';
 comment on column core.request.extends is 'the grant whose end should move, for an extension';
 comment on column core.request.hash is 'SHA-256 of what was asked; votes name it';
-comment on column core.request.fingerprint is 'digest of the ask without start and reason: one pending request of a person for the same thing';
+comment on column core.request.fingerprint is 'digest of the ask without its reason: one pending request of a person for the same thing';
 comment on column core.request.state is 'pending: votes are outstanding; all others are terminal: approved, refused by policy, denied by an approver, withdrawn, expired, invalidated';
 comment on column core.request.prior_state is 'set by a trigger to the state before, so that the step is what core.request_transition allows';
 comment on column core.request.last_trigger is 'what led to the state';
 comment on column core.request.decide_by is 'a pending request expires then';
 comment on column core.request.state_reason is 'a sentence on why it ended, where one helps';
 create unique index request_one_pending_uq on core.request (requester, fingerprint) where state = 'pending';
+create index request_twin_ix on core.request (requester, fingerprint, number) where state in ('pending', 'approved');
 create index request_requester_ix on core.request (requester, number);
 create index request_state_ix on core.request (state, number);
 create index request_decide_by_ix on core.request (decide_by) where state = 'pending';
@@ -137,7 +141,7 @@ comment on function core.step_request is 'trigger: every change is a step from t
 create trigger request_step before insert or update on core.request
   for each row execute function core.step_request();
 create constraint trigger request_has_event after insert or update on core.request
-  deferrable initially deferred for each row execute function core.require_event('request:', 'req');
+  deferrable initially deferred for each row execute function core.require_event();
 create trigger request_refuse_delete before delete on core.request
   for each row execute function core.refuse_change();
 create trigger request_refuse_truncate before truncate on core.request
@@ -169,6 +173,9 @@ comment on table core.request_item is 'the items of a request with the contract 
 comment on column core.request_item.item is 'index into the request''s items';
 create index request_item_resource_ix on core.request_item (resource, request_id);
 create index request_item_contract_ix on core.request_item (contract, request_id);
+create constraint trigger request_item_has_event after insert on core.request_item
+  deferrable initially deferred for each row execute function core.require_event_of('request:', 'req', 'request_id', '1');
+alter table core.request_item enable always trigger request_item_has_event;
 create trigger request_item_refuse_change before update or delete on core.request_item
   for each row execute function core.refuse_change();
 create trigger request_item_refuse_truncate before truncate on core.request_item
@@ -187,6 +194,9 @@ create table core.request_approver (
 comment on table core.request_approver is 'who is named by the seats of a request: drives the inbox and who may see it';
 create index request_approver_user_ix on core.request_approver (user_id, request_id) where user_id is not null;
 create index request_approver_group_ix on core.request_approver (group_name, request_id) where group_name is not null;
+create constraint trigger request_approver_has_event after insert on core.request_approver
+  deferrable initially deferred for each row execute function core.require_event_of('request:', 'req', 'request_id', '1');
+alter table core.request_approver enable always trigger request_approver_has_event;
 create trigger request_approver_refuse_change before update or delete on core.request_approver
   for each row execute function core.refuse_change();
 create trigger request_approver_refuse_truncate before truncate on core.request_approver
@@ -241,25 +251,10 @@ end
 $$;
 comment on function core.check_vote is 'trigger: a vote is by another person, on the request as it is, while it is pending; insert the vote before the step that it causes';
 
-create function core.require_vote_event() returns trigger
-  language plpgsql
-  security definer
-  set search_path = pg_catalog, pg_temp
-as $$
-begin
-  if not audit.recorded('request:' || core.typeid('req', new.request_id), null) then
-    raise exception 'a vote on % has no audit event in the transaction that cast it', core.typeid('req', new.request_id)
-      using errcode = 'integrity_constraint_violation', constraint = 'state_has_event';
-  end if;
-  return null;
-end
-$$;
-comment on function core.require_vote_event is 'deferred trigger: no vote without an audit event of its request in the same transaction';
-
 create trigger vote_check before insert on core.vote
   for each row execute function core.check_vote();
 create constraint trigger vote_has_event after insert on core.vote
-  deferrable initially deferred for each row execute function core.require_vote_event();
+  deferrable initially deferred for each row execute function core.require_event_of('request:', 'req', 'request_id');
 create trigger vote_refuse_change before update or delete on core.vote
   for each row execute function core.refuse_change();
 create trigger vote_refuse_truncate before truncate on core.vote
@@ -271,7 +266,6 @@ alter table core.vote enable always trigger vote_refuse_truncate;
 
 revoke execute on function core.step_request() from public;
 revoke execute on function core.check_vote() from public;
-revoke execute on function core.require_vote_event() from public;
 
 grant select on core.request_state, core.request_transition to rampkeeper_app, rampkeeper_auditor;
 grant select, insert on core.decision, core.request, core.request_item, core.request_approver, core.vote to rampkeeper_app;

@@ -40,6 +40,7 @@ insert into core.grant_transition (prior, on_trigger, next) values
 
 create table core.grant (
   id uuid not null,
+  stream text not null generated always as ('grant:' || core.typeid('grt', id)) stored,
   request_id uuid not null,
   item integer not null,
   holder text not null,
@@ -66,6 +67,7 @@ create table core.grant (
   version bigint not null,
   created_at timestamptz not null,
   constraint grant_pk primary key (id),
+  constraint grant_stream_uq unique (stream),
   constraint grant_request_item_uq unique (request_id, item),
   constraint grant_request_item_fk foreign key (request_id, item) references core.request_item (request_id, item),
   constraint grant_holder_fk foreign key (holder) references core.principal (id),
@@ -90,6 +92,7 @@ create table core.grant (
   constraint grant_version_ck check (version > 0)
 );
 comment on table core.grant is 'the access that an approved item gives';
+comment on column core.grant.stream is 'in the audit log';
 comment on column core.grant.item is 'index into the request''s items';
 comment on column core.grant.state is 'scheduled: waits for its start; provisioning: access is being made; active: read back as present; revoking: its end was requested; terminal: ended (verified gone), lapsed (never started), cancelled (stopped before it started)';
 comment on column core.grant.prior_state is 'set by a trigger to the state before, so that the step is what core.grant_transition allows';
@@ -105,6 +108,7 @@ create index grant_expires_at_ix on core.grant (expires_at) where state in ('pro
 create index grant_start_at_ix on core.grant (start_at) where state = 'scheduled';
 create index grant_start_by_ix on core.grant (start_by) where state = 'scheduled';
 create index grant_revoking_ix on core.grant (id) where state = 'revoking';
+create index grant_needing_ix on core.grant (id) where state in ('provisioning', 'active', 'revoking');
 create index grant_holder_ix on core.grant (holder, state);
 create index grant_contract_ix on core.grant (contract) where state in ('scheduled', 'provisioning', 'active', 'revoking');
 create index grant_created_at_ix on core.grant (created_at, id);
@@ -127,10 +131,12 @@ begin
     raise exception 'version % of grant % does not follow %', new.version, old.id, old.version
       using errcode = 'integrity_constraint_violation', constraint = 'grant_version_follows';
   end if;
-  -- Handing over credentials is no step: it happens once, while there is access.
+  -- Handing over credentials is no step: it happens while there is access, and
+  -- again only after others for the same account have taken their place.
+  -- The stream is generated after this trigger.
   if new.credentials_issued_at is distinct from old.credentials_issued_at then
-    if old.credentials_issued_at is not null or old.state not in ('provisioning', 'active')
-       or to_jsonb(new) - array['credentials_issued_at', 'version'] <> to_jsonb(old) - array['credentials_issued_at', 'version'] then
+    if new.credentials_issued_at is null or new.credentials_issued_at <= old.credentials_issued_at or old.state not in ('provisioning', 'active')
+       or to_jsonb(new) - array['credentials_issued_at', 'version', 'stream'] <> to_jsonb(old) - array['credentials_issued_at', 'version', 'stream'] then
       raise exception 'credentials of grant % cannot be handed over', old.id
         using errcode = 'integrity_constraint_violation', constraint = 'grant_credentials_once';
     end if;
@@ -152,7 +158,7 @@ comment on function core.step_grant is 'trigger: every change is a step from the
 create trigger grant_step before insert or update on core.grant
   for each row execute function core.step_grant();
 create constraint trigger grant_has_event after insert or update on core.grant
-  deferrable initially deferred for each row execute function core.require_event('grant:', 'grt');
+  deferrable initially deferred for each row execute function core.require_event();
 create trigger grant_refuse_delete before delete on core.grant
   for each row execute function core.refuse_change();
 create trigger grant_refuse_truncate before truncate on core.grant

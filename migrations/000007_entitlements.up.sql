@@ -20,6 +20,7 @@ alter table core.account enable always trigger account_refuse_truncate;
 
 create table core.entitlement (
   id uuid not null,
+  stream text not null generated always as ('entitlement:' || core.typeid('ent', id)) stored,
   connector text not null,
   account text not null,
   permission text not null,
@@ -33,6 +34,7 @@ create table core.entitlement (
   version bigint not null default 0,
   created_at timestamptz not null,
   constraint entitlement_pk primary key (id),
+  constraint entitlement_stream_uq unique (stream),
   constraint entitlement_key_uq unique (connector, account, permission),
   constraint entitlement_account_fk foreign key (connector, account) references core.account (connector, account),
   constraint entitlement_presence_ck check (presence in ('unknown', 'present', 'absent')),
@@ -43,6 +45,7 @@ create table core.entitlement (
     and coalesce(isfinite(next_at), true))
 );
 comment on table core.entitlement is 'one effect on one target; several grants may need the same one';
+comment on column core.entitlement.stream is 'in the audit log';
 comment on column core.entitlement.presence is 'what was last verified: present, absent, or unknown after an uncertain call';
 comment on column core.entitlement.until is 'the end that was last written to the target, where it has one';
 comment on column core.entitlement.fence is 'raised by every claim; the result of an older claim is not believed';
@@ -51,6 +54,7 @@ comment on column core.entitlement.next_at is 'due at; null when nothing is to b
 comment on column core.entitlement.failures is 'in a row; sets the backoff';
 comment on column core.entitlement.version is 'of its audit stream: 0 until its first event, and raised with every change of presence';
 create index entitlement_next_at_ix on core.entitlement (next_at) where next_at is not null;
+create index entitlement_due_ix on core.entitlement (connector, next_at) where next_at is not null;
 
 create function core.step_entitlement() returns trigger
   language plpgsql
@@ -81,7 +85,7 @@ create trigger entitlement_step before insert or update on core.entitlement
   for each row execute function core.step_entitlement();
 create constraint trigger entitlement_has_event after update on core.entitlement
   deferrable initially deferred for each row when (new.version <> old.version)
-  execute function core.require_event('entitlement:', 'ent');
+  execute function core.require_event();
 create trigger entitlement_refuse_delete before delete on core.entitlement
   for each row execute function core.refuse_change();
 create trigger entitlement_refuse_truncate before truncate on core.entitlement
@@ -100,6 +104,9 @@ create table core.grant_entitlement (
 );
 comment on table core.grant_entitlement is 'which entitlements a grant needs; written with the grant';
 create index grant_entitlement_entitlement_ix on core.grant_entitlement (entitlement_id, grant_id);
+create constraint trigger grant_entitlement_has_event after insert on core.grant_entitlement
+  deferrable initially deferred for each row execute function core.require_event_of('grant:', 'grt', 'grant_id', '1');
+alter table core.grant_entitlement enable always trigger grant_entitlement_has_event;
 create trigger grant_entitlement_refuse_change before update or delete on core.grant_entitlement
   for each row execute function core.refuse_change();
 create trigger grant_entitlement_refuse_truncate before truncate on core.grant_entitlement

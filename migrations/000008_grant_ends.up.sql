@@ -48,6 +48,26 @@ comment on function core.check_attestation is 'trigger: the holder of a grant do
 revoke execute on function core.check_attestation() from public;
 create trigger grant_note_check before insert on core.grant_note
   for each row execute function core.check_attestation();
+
+create function core.require_note_event() returns trigger
+  language plpgsql
+  security definer
+  set search_path = pg_catalog, pg_temp
+as $$
+begin
+  if not audit.recorded('grant:' || core.typeid('grt', new.grant_id), null)
+     and not (new.kind = 'attest' and audit.recorded('principal:' || new.author, null)) then
+    raise exception 'a note on % has no audit event in the transaction that wrote it', core.typeid('grt', new.grant_id)
+      using errcode = 'integrity_constraint_violation', constraint = 'state_has_event';
+  end if;
+  return null;
+end
+$$;
+comment on function core.require_note_event is 'deferred trigger: no note without an audit event of the grant in the same transaction; the first attestation moves no grant and has its event with its author';
+revoke execute on function core.require_note_event() from public;
+create constraint trigger grant_note_has_event after insert on core.grant_note
+  deferrable initially deferred for each row execute function core.require_note_event();
+alter table core.grant_note enable always trigger grant_note_has_event;
 create trigger grant_note_refuse_change before update or delete on core.grant_note
   for each row execute function core.refuse_change();
 create trigger grant_note_refuse_truncate before truncate on core.grant_note

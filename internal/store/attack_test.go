@@ -2,10 +2,13 @@ package store_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
 // deletable are the tables that are no evidence.
@@ -104,6 +107,98 @@ func TestAttacks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever has the broker's login can insert rows, but nothing that changes who
+// is granted what goes unseen: without its event the COMMIT fails. Most of
+// these rows belong to an object that is there already, whose first event is
+// long past.
+func TestNothingIsGrantedUnseen(t *testing.T) {
+	t.Parallel()
+	var r0 rows
+	must(t, r0.grant.Scan(grantUUID))
+	must(t, r0.request.Scan(requestUUID))
+	grant, request := access.StreamOf(r0.grant), access.StreamOf(r0.request)
+	const (
+		body      = `{"kind":"Contract"}`
+		salt      = `'\x00000000000000000000000000000000'`
+		admin     = `('55555555-5555-7555-8555-555555555555', 'pg', 'alice', 'admin_orders', 'unknown', now())`
+		member    = `insert into core.policy_member (revision, kind, name, digest) select 1, kind, name, digest from core.policy_document`
+		document  = `insert into core.policy_document (digest, kind, name, body, source) values (encode(sha256('` + body + `'), 'hex'), 'Contract', 'mine', '` + body + `', '')`
+		link      = `insert into core.grant_entitlement (grant_id, entitlement_id) values ('` + grantUUID + `', '55555555-5555-7555-8555-555555555555')`
+		makeAdmin = `insert into core.entitlement (id, connector, account, permission, presence, created_at) values ` + admin
+		item      = `insert into core.request_item (request_id, item, role, resource) values ('` + requestUUID + `', 2, 'admin', 'orders')`
+		approver  = `insert into core.request_approver (request_id, user_id) values ('` + requestUUID + `', 'x|mallory')`
+	)
+	start := []string{step(access.OnStart, access.Provisioning), step(access.OnConfirm, access.Active), event(grant, 2), event(grant, 3)}
+	groups := `update core.principal set groups = '{ops}', groups_known = true where id = '` + string(bob) + `'`
+	endNote := `insert into core.grant_note (grant_id, kind, author, text, salt, created_at) values ('` + grantUUID + `', 'end', '` + string(bob) + `', 'x', ` + salt + `, now())`
+	attestation := `insert into core.grant_note (grant_id, kind, author, role, text, salt, created_at) values ('` + grantUUID + `', 'attest', '` + string(bob) + `', 'operator', 'x', ` + salt + `, now())`
+	shorten := step(access.OnShorten, access.Active)
+	for _, tt := range []struct {
+		name    string
+		before  []string // in an earlier transaction
+		do      []string
+		refused string
+	}{
+		{"another entitlement for an active grant", start, []string{makeAdmin, link}, "state_has_event"},
+		{"another entitlement with another step's event", start, []string{makeAdmin, link, shorten, event(grant, 4)}, "state_has_event"},
+		{"a document in the policy in force", nil, []string{document, member}, "state_has_event"},
+		{"a document in the policy in force with an event", nil, []string{document, member, event("policy", 2)}, "state_has_event"},
+		{"a document whose digest is another's", nil, []string{strings.Replace(document, "'"+body+"', ''", "'{}', ''", 1)}, "policy_document_digest_ck"},
+		{"groups", nil, []string{groups}, "state_has_event"},
+		{"groups with somebody else's event", nil, []string{groups, event(access.PrincipalStream(alice), 1)}, "state_has_event"},
+		{"groups with their event", nil, []string{groups, event(access.PrincipalStream(bob), 1)}, "nothing"},
+		{"that there are no groups", nil, []string{`update core.principal set groups_known = true`}, "state_has_event"},
+		{"a principal with groups", nil, []string{
+			`insert into core.principal (id, groups, groups_known, claims_at, first_seen, last_seen) values ('x|z', '{ops}', true, now(), now(), now())`,
+		}, "state_has_event"},
+		{"a name", nil, []string{`update core.principal set name = 'Bob'`}, "nothing"},
+		{"another item", nil, []string{item}, "state_has_event"},
+		{"another item with a later event", nil, []string{
+			item, `update core.request set last_trigger = 'vote', version = 2`, event(request, 2),
+		}, "state_has_event"},
+		{"another approver", nil, []string{approver}, "state_has_event"},
+		{"another approver with a later event", nil, []string{
+			approver, `update core.request set last_trigger = 'vote', version = 2`, event(request, 2),
+		}, "state_has_event"},
+		{"a note on the end", nil, []string{endNote}, "state_has_event"},
+		{"a note on the end with the author's event", nil, []string{endNote, event(access.PrincipalStream(bob), 1)}, "state_has_event"},
+		{"a note on the end with the end", start, []string{endNote, shorten, event(grant, 4)}, "nothing"},
+		{"an attestation", nil, []string{attestation}, "state_has_event"},
+		{"an attestation with somebody else's event", nil, []string{attestation, event(access.PrincipalStream(alice), 1)}, "state_has_event"},
+		{"an attestation with its event", nil, []string{attestation, event(access.PrincipalStream(bob), 1)}, "nothing"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := newRows(t)
+			must(t, r.commit(t, tt.before...))
+			require.Equal(t, tt.refused, refusal(r.commit(t, tt.do...)))
+		})
+	}
+}
+
+// Nor can the broker's login write an event of what did not happen, which
+// would also take the number of the object's next step: a grant could then
+// never be revoked.
+func TestNoEventWithoutItsState(t *testing.T) {
+	t.Parallel()
+	r := newRows(t)
+	nobody := access.NewID[access.RequestID](noon)
+	for stream, version := range map[string]int{
+		access.StreamOf(r.request): 2,
+		access.StreamOf(r.grant):   2,
+		access.StreamOf(r.ent):     1,
+		access.StreamOf(nobody):    1,
+		"request:x":                1,
+		"policy":                   2,
+		"policy:x":                 1,
+	} {
+		require.Equal(t, "event_has_state", refusal(r.commit(t, event(stream, version))), stream)
+	}
+	require.Equal(t, "event_has_state", refusal(r.commit(t,
+		step(access.OnLapse, access.Lapsed), event(access.StreamOf(r.grant), 2), event(access.StreamOf(r.grant), 3))), "one more than the steps")
+	must(t, r.commit(t, event(access.PrincipalStream(bob), 1), event("session:x", 1)))
 }
 
 // The functions that run with their owner's rights find no object of the

@@ -184,10 +184,10 @@ func (tx *Tx) MoveGrant(ctx context.Context, before access.GrantState, on access
 
 const issueCredentials = `
 update core.grant g set credentials_issued_at = @credentials_issued_at, version = g.version + 1
-where g.id = @id and g.version = @version and g.credentials_issued_at is null`
+where g.id = @id and g.version = @version`
 
 // IssueCredentials puts on record that the grant's credentials were handed
-// over, which happens once, and gives it with its new version.
+// over, and gives it with its new version.
 func (tx *Tx) IssueCredentials(ctx context.Context, g access.Grant) (access.Grant, error) {
 	n, err := tx.affected(ctx, issueCredentials, pgx.NamedArgs{"id": g.ID, "version": g.Version, "credentials_issued_at": tx.Now})
 	if err != nil {
@@ -199,6 +199,27 @@ func (tx *Tx) IssueCredentials(ctx context.Context, g access.Grant) (access.Gran
 	g.CredentialsIssuedAt = tx.Now
 	g.Version++
 	return g, nil
+}
+
+const replacedCredentials = `
+select g.id
+from core.grant g
+where g.id = any(@ids::uuid[]) and exists (
+  select from core.grant o
+  where o.holder = g.holder and o.connector = g.connector and o.id <> g.id and o.credentials_issued_at > g.credentials_issued_at)`
+
+// ReplacedCredentials says which of the grants' credentials are good no more,
+// because the same account was given others since, for another grant.
+func (tx *Tx) ReplacedCredentials(ctx context.Context, ids ...access.GrantID) (map[access.GrantID]bool, error) {
+	found, err := many(ctx, tx, replacedCredentials, pgx.NamedArgs{"ids": uuids(ids)}, pgx.RowTo[access.GrantID])
+	if err != nil {
+		return nil, fmt.Errorf("reading replaced credentials: %w", err)
+	}
+	replaced := make(map[access.GrantID]bool, len(found))
+	for _, id := range found {
+		replaced[id] = true
+	}
+	return replaced, nil
 }
 
 // LiveCount is how many grants of a contract are live.

@@ -48,7 +48,7 @@ func newRows(t *testing.T) *rows {
 	must(t, pgx.BeginFunc(t.Context(), r.conn, func(tx pgx.Tx) error {
 		return run(t.Context(), tx,
 			`insert into core.principal (id, groups_known, claims_at, first_seen, last_seen)
-			 select p, true, now(), now(), now() from unnest(array['`+string(alice)+`', '`+string(bob)+`']) p`,
+			 select p, false, now(), now(), now() from unnest(array['`+string(alice)+`', '`+string(bob)+`']) p`,
 			`insert into core.policy_revision (revision, digest, author, issuer, applied_at) values (1, '`+someHash+`', 'x|y', 'x', now())`,
 			`insert into core.policy (revision) values (1)`,
 			event("policy", 1),
@@ -58,7 +58,8 @@ func newRows(t *testing.T) *rows {
 			   state, last_trigger, decision_id, decide_by, version, created_at)
 			 values ('`+requestUUID+`', '`+string(alice)+`', '[{}]', 3600, '', '\x00000000000000000000000000000000', '', '', '`+someHash+`', '`+someHash+`',
 			   'pending', 'submit', '`+decisionUUID+`', now() + interval '1 day', 1, now())`,
-			`insert into core.request_item (request_id, item, role, resource) values ('`+requestUUID+`', 0, 'reader', 'orders')`,
+			`insert into core.request_item (request_id, item, role, resource) values ('`+requestUUID+`', 0, 'reader', 'orders'), ('`+requestUUID+`', 1, 'writer', 'orders')`,
+			`insert into core.request_approver (request_id, user_id, group_name) values ('`+requestUUID+`', '`+string(bob)+`', null), ('`+requestUUID+`', null, 'ops')`,
 			event(access.StreamOf(r.request), 1),
 			`insert into core.grant (id, request_id, item, holder, role, resource, contract, connector, state, last_trigger, duration_seconds,
 			   max_total_seconds, start_at, start_by, expires_at, expiry_class, residual_seconds, version, created_at)
@@ -67,6 +68,7 @@ func newRows(t *testing.T) *rows {
 			event(access.StreamOf(r.grant), 1),
 			`insert into core.account (connector, account, principal) values ('pg', 'alice', '`+string(alice)+`')`,
 			`insert into core.entitlement (id, connector, account, permission, presence, created_at) values ('`+entUUID+`', 'pg', 'alice', 'p', 'unknown', now())`,
+			`insert into core.grant_entitlement (grant_id, entitlement_id) values ('`+grantUUID+`', '`+entUUID+`')`,
 		)
 	}))
 	return r
