@@ -27,7 +27,9 @@ func (b *Broker) inPolicy(ctx context.Context, tx *store.Tx) (*contract.Index, e
 	return ix, nil
 }
 
-// compile makes the index of a revision that is committed.
+// compile makes the index of a revision that is committed. A policy that is
+// not the one that was applied decides nothing: its digest is in the audit log
+// beside who applied it. What takes access away does not ask policy.
 func (b *Broker) compile(ctx context.Context, tx *store.Tx, revision int64) (*contract.Index, error) {
 	if revision == 0 {
 		return contract.Compile(&contract.Set{}, 0, b.issuer), nil
@@ -47,6 +49,9 @@ func (b *Broker) compile(ctx context.Context, tx *store.Tx, revision int64) (*co
 	set, err := contract.Decode(documents)
 	if err != nil {
 		return nil, fmt.Errorf("reading policy revision %d: %w", revision, err)
+	}
+	if got := set.Digest(); got != r.Digest {
+		return nil, fmt.Errorf("the documents of policy revision %d have the digest %s and not %s: they were changed after they were applied, so they grant nothing; apply the policy anew, with prune", revision, got, r.Digest)
 	}
 	return contract.Compile(set, revision, r.Issuer), nil
 }

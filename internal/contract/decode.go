@@ -112,11 +112,15 @@ func fillSeats(seats []Seat) {
 	}
 }
 
-// Decode rebuilds a set from documents that were loaded before. It checks
-// nothing: they were checked when they were put on record.
+// Decode rebuilds a set from documents that were loaded before. They were
+// checked when they were put on record; that they are still the same is what
+// their digests say.
 func Decode(documents []Document) (*Set, error) {
 	s := &Set{}
 	for _, d := range documents {
+		if digestOf(d.Body) != d.Digest {
+			return nil, fmt.Errorf("%s/%s is not what its digest says: it was changed after it was put on record", d.Kind, d.Name)
+		}
 		if err := s.decode(d); err != nil {
 			return nil, err
 		}
