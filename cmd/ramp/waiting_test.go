@@ -40,10 +40,11 @@ func testTailFollows(t *testing.T, demo *demo) {
 	require.NoError(t, tail.cmd.Process.Signal(syscall.SIGINT))
 	tail.exits(0)
 
-	tail = mary.start(t, "audit", "tail", "-f", "-n", "0", "-o", "wide")
+	tail = mary.start(t, "audit", "tail", "-f", "-n", "1", "-o", "wide")
+	tail.find(`\S`) // from now on it follows
 	_, _, code := ada.run(t, "request", "pg/readonly", "on", "postgres/database:prod/billing", "--for", "13m", "--reason", "for the tail", "--no-wait")
 	require.Equal(t, 8, code)
-	tail.find(`request\.submitted +ada`)
+	tail.find(`request\.submitted +ada .*"duration_seconds":780`)
 	require.NoError(t, tail.cmd.Process.Signal(syscall.SIGINT))
 	tail.exits(0)
 }
