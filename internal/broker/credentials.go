@@ -21,7 +21,9 @@ type credentialData struct {
 }
 
 // Credentials hands over what the holder of an active grant needs to use it,
-// once. It is made by the connector now and kept nowhere. When the connector
+// once. An account has one password on most targets, so credentials for one
+// grant replace those of the holder's others there; these may be taken again.
+// It is made by the connector now and kept nowhere. When the connector
 // fails, nothing was handed over and the caller may try again.
 func (b *Broker) Credentials(ctx context.Context, who access.Caller, id access.GrantID) (connector.Credential, error) {
 	timeout, cancel := context.WithTimeout(ctx, b.credentialTimeout())
@@ -73,7 +75,11 @@ func (b *Broker) tryBeginCredential(ctx context.Context, who access.Caller, id a
 		if err != nil {
 			return err
 		}
-		if err := b.mayTakeCredentials(g, who, tx.Now); err != nil {
+		replaced, err := tx.ReplacedCredentials(ctx, g.ID)
+		if err != nil {
+			return err
+		}
+		if err := b.mayTakeCredentials(g, who, replaced[g.ID], tx.Now); err != nil {
 			return err
 		}
 		standing, err := tx.Standings(ctx, needs[:1])
@@ -144,7 +150,11 @@ func (b *Broker) finishCredential(ctx context.Context, who access.Caller, id acc
 		if callErr != nil {
 			return nil //nolint:nilerr // what was seen is kept; the failure is reported below
 		}
-		if late = b.mayTakeCredentials(g, who, tx.Now); late == nil && e.Fence != op.Fence {
+		replaced, err := tx.ReplacedCredentials(ctx, g.ID)
+		if err != nil {
+			return err
+		}
+		if late = b.mayTakeCredentials(g, who, replaced[g.ID], tx.Now); late == nil && e.Fence != op.Fence {
 			late = errBusy
 		}
 		if late != nil {

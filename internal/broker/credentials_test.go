@@ -50,6 +50,28 @@ func TestCredentialsAreHandedOverOnce(t *testing.T) {
 	})
 }
 
+// An account has one password: credentials for a second grant replace those of
+// the first, whose holder may then take them again.
+func TestCredentialsThatWereReplaced(t *testing.T) {
+	t.Parallel()
+	onStage(t, func(t *testing.T, s *stage) {
+		s.run(t, s.b)
+		first, second := s.hold(t, s.alice, ordersRead, 10*time.Minute), s.hold(t, s.alice, ordersRead, 20*time.Minute)
+		pass(poll)
+		take := func(g access.Grant) string {
+			pass(time.Second)
+			_, err := s.b.Credentials(t.Context(), s.alice, g.ID)
+			return refusedAs(err)
+		}
+
+		require.Empty(t, take(first))
+		require.Empty(t, take(second))
+		require.Empty(t, take(first), "they had been replaced")
+		require.Equal(t, "state_conflict active", take(first), "these are the newest")
+		require.Empty(t, take(second))
+	})
+}
+
 // The grant ends while its credentials are made: nothing is handed over, and
 // the removal waits for the call.
 func TestCredentialsOfAGrantThatEndsMeanwhile(t *testing.T) {

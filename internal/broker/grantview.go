@@ -45,6 +45,10 @@ func (b *Broker) grantViews(ctx context.Context, tx *store.Tx, who access.Caller
 	if err != nil {
 		return nil, err
 	}
+	replaced, err := tx.ReplacedCredentials(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
 	notes, err := tx.GrantNotes(ctx, store.NoteAttest, ids...)
 	if err != nil {
 		return nil, err
@@ -64,7 +68,7 @@ func (b *Broker) grantViews(ctx context.Context, tx *store.Tx, who access.Caller
 		for _, n := range signed[g.ID] {
 			v.Attested = append(v.Attested, n.Author)
 		}
-		v.Can = b.canGrant(who, g, named[g.RequestID], signed[g.ID], tx.Now)
+		v.Can = b.canGrant(who, g, named[g.RequestID], replaced[g.ID], signed[g.ID], tx.Now)
 		views[i] = v
 	}
 	return views, nil
@@ -72,12 +76,12 @@ func (b *Broker) grantViews(ctx context.Context, tx *store.Tx, who access.Caller
 
 // canGrant says what the caller may do to a grant, by the functions that
 // decide when it is tried.
-func (b *Broker) canGrant(who access.Caller, g access.Grant, named bool, signed []store.GrantNote, now time.Time) []Can {
+func (b *Broker) canGrant(who access.Caller, g access.Grant, named, replaced bool, signed []store.GrantNote, now time.Time) []Can {
 	_, attest := mayAttest(g, who, signed, now)
 	_, revoke := mayRevoke(g, who, named)
 	return []Can{
 		canDo("activate", mayActivate(g, who, now)),
-		canDo("credentials", b.mayTakeCredentials(g, who, now)),
+		canDo("credentials", b.mayTakeCredentials(g, who, replaced, now)),
 		canDo("release", mayRelease(g, who)),
 		canDo("extend", mayExtend(g, who.ID, now)),
 		canDo("shorten", mayShorten(g, who, named, now)),
@@ -148,7 +152,9 @@ func mayActivate(g access.Grant, who access.Caller, now time.Time) error {
 	return err
 }
 
-func (b *Broker) mayTakeCredentials(g access.Grant, who access.Caller, now time.Time) error {
+// mayTakeCredentials: once, and again when others that the same account was
+// given since, for another grant, have replaced them.
+func (b *Broker) mayTakeCredentials(g access.Grant, who access.Caller, replaced bool, now time.Time) error {
 	if g.Holder != who.ID {
 		return &access.Error{Code: access.Forbidden, Message: "Credentials are handed to who holds the grant, and to nobody else."}
 	}
@@ -160,7 +166,7 @@ func (b *Broker) mayTakeCredentials(g access.Grant, who access.Caller, now time.
 		return &access.Error{Code: access.StateConflict, Message: "Credentials are there once the grant is active; it is " + string(g.State) + ".", Current: string(g.State)}
 	case !now.Before(g.ExpiresAt):
 		return &access.Error{Code: access.StateConflict, Message: "This grant's end has passed.", Current: string(g.State)}
-	case !g.CredentialsIssuedAt.IsZero():
+	case !g.CredentialsIssuedAt.IsZero() && !replaced:
 		return &access.Error{
 			Code: access.StateConflict, Current: string(g.State),
 			Message: "The credentials of this grant were handed over at " + stamp(g.CredentialsIssuedAt) + ". They are kept nowhere; if they are lost, release the grant and ask again.",
