@@ -248,20 +248,16 @@ func TestOverdue(t *testing.T) {
 func TestLifecycleModel(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		m := newModel()
-		t.Repeat(map[string]func(*rapid.T){
-			"":       func(t *rapid.T) { m.check(t) },
-			"start":  func(t *rapid.T) { m.step(t, access.OnStart) },
-			"end":    func(t *rapid.T) { m.step(t, access.OnEnd) },
-			"settle": m.settle,
-			"expire": m.expire,
-			"claim":  m.claim,
-			"answer": m.answer,
-			"land":   m.land,
-			"pass": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 90).Draw(t, "seconds")) * time.Second)
-			},
+		m := newModel(rules{
+			timeout: 30 * time.Second, skew: 5 * time.Second, duration: 300, mayStart: 3600, most: 90, unresolved: access.Unresolved,
 		})
-		m.drain(t)
+		steps := map[string]func(*rapid.T){}
+		for name, act := range actions {
+			steps[name] = func(t *rapid.T) {
+				require.NoError(t, act(m, func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }))
+			}
+		}
+		t.Repeat(steps)
+		require.NoError(t, m.drain())
 	})
 }

@@ -1,22 +1,20 @@
 package access_test
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"time"
-
-	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
-const (
-	modelTimeout = 30 * time.Second
-	modelSkew    = 5 * time.Second
-)
-
 // model is the lifecycle with the pure functions that the broker uses, and a
-// target whose truth the broker does not see.
+// target whose truth the broker does not see. It draws every choice that is
+// not the broker's from a chooser: a random walk draws it at random, the
+// explorer tries them all.
 type model struct {
+	rules
 	now      time.Time
 	grants   [2]access.Grant
 	presence access.Presence
@@ -27,20 +25,47 @@ type model struct {
 	air   []effect // on their way; each lands before its operation's deadline and skew
 }
 
+// rules are the sizes of the world, and the rule that is tried.
+type rules struct {
+	timeout, skew      time.Duration
+	duration, mayStart access.Seconds
+	most               int // the longest that time passes at once, in seconds
+	unresolved         func([]access.Operation, time.Time, time.Duration) bool
+}
+
+// chooser chooses one of n.
+type chooser func(what string, n int) int
+
 type effect struct {
 	present  bool
 	deadline time.Time
 }
 
-func newModel() *model {
-	m := &model{now: noon, presence: access.UnknownPresence}
+func newModel(r rules) *model {
+	m := &model{rules: r, now: noon, presence: access.UnknownPresence}
 	for i := range m.grants {
+		startBy := noon.Add(r.mayStart.Duration())
 		m.grants[i] = access.Grant{
-			ID: access.GrantID{byte(i + 1)}, State: access.Scheduled, StartAt: noon, StartBy: noon.Add(time.Hour),
-			Duration: 300, ExpiresAt: noon.Add(time.Hour + 5*time.Minute),
+			ID: access.GrantID{byte(i + 1)}, State: access.Scheduled, StartAt: noon, StartBy: startBy,
+			Duration: r.duration, ExpiresAt: startBy.Add(r.duration.Duration()),
 		}
 	}
 	return m
+}
+
+// actions are what may happen next, in any order.
+var actions = map[string]func(*model, chooser) error{
+	"start":  func(m *model, choose chooser) error { return m.move(choose("grant", len(m.grants)), access.OnStart) },
+	"end":    func(m *model, choose chooser) error { return m.move(choose("grant", len(m.grants)), access.OnEnd) },
+	"settle": (*model).settle,
+	"expire": (*model).expire,
+	"claim":  (*model).claim,
+	"answer": (*model).answer,
+	"land":   (*model).land,
+	"pass": func(m *model, choose chooser) error {
+		m.pass(time.Duration(1+choose("seconds", m.most)) * time.Second)
+		return nil
+	},
 }
 
 func (m *model) needs(except int) []access.Need {
@@ -59,16 +84,16 @@ func (m *model) facts(i int) access.GrantFacts {
 		Now: m.now, ExpiresAt: g.ExpiresAt, StartAt: g.StartAt, StartBy: g.StartBy,
 		Entitlements: []access.EntitlementFacts{{
 			Presence:   m.presence,
-			Unresolved: access.Unresolved(m.ops, m.now, modelSkew),
+			Unresolved: m.unresolved(m.ops, m.now, m.skew),
 			Needed:     !access.Wanted(m.needs(i), m.now).IsZero(),
 		}},
 	}
 }
 
-func (m *model) move(t *rapid.T, i int, on access.Trigger) {
+func (m *model) move(i int, on access.Trigger) error {
 	to, err := access.NextGrant(m.grants[i].State, on, m.facts(i))
 	if err != nil {
-		return
+		return nil //nolint:nilerr // it does not apply now, and nothing happens
 	}
 	if on == access.OnStart {
 		m.grants[i].StartedAt = m.now
@@ -77,47 +102,49 @@ func (m *model) move(t *rapid.T, i int, on access.Trigger) {
 		}
 	}
 	m.grants[i].State = to
-	m.confirmed(t, i, on)
+	return m.confirmed(i, on)
 }
 
 // confirmed: what is told to people is so on the target.
-func (m *model) confirmed(t *rapid.T, i int, on access.Trigger) {
-	switch on {
-	case access.OnConfirm:
-		require.True(t, m.holds, "active, and the access is not there")
-		require.Empty(t, m.air, "active, and something may still land")
-	case access.OnVerify:
-		if access.Wanted(m.needs(i), m.now).IsZero() {
-			require.False(t, m.holds, "ended, and the access is there")
-			require.Empty(t, m.air, "ended, and something may still land")
-		}
-	default:
+func (m *model) confirmed(i int, on access.Trigger) error {
+	switch {
+	case on == access.OnConfirm && !m.holds:
+		return errors.New("active, and the access is not there")
+	case on == access.OnConfirm && len(m.air) > 0:
+		return errors.New("active, and something may still land")
+	case on != access.OnVerify || !access.Wanted(m.needs(i), m.now).IsZero():
+		return nil
+	case m.holds:
+		return errors.New("ended, and the access is there")
+	case len(m.air) > 0:
+		return errors.New("ended, and something may still land")
 	}
+	return nil
 }
 
-func (m *model) step(t *rapid.T, on access.Trigger) {
-	m.move(t, rapid.IntRange(0, len(m.grants)-1).Draw(t, "grant"), on)
-}
-
-func (m *model) settle(t *rapid.T) {
+func (m *model) settle(chooser) error {
+	var errs []error
 	for i := range m.grants {
-		m.move(t, i, access.OnConfirm)
-		m.move(t, i, access.OnVerify)
+		errs = append(errs, m.move(i, access.OnConfirm), m.move(i, access.OnVerify))
 	}
+	return errors.Join(errs...)
 }
 
-func (m *model) expire(t *rapid.T) {
+func (m *model) expire(chooser) error {
 	for i, g := range m.grants {
 		if !m.now.Before(g.ExpiresAt) {
-			m.move(t, i, access.OnEnd)
+			if err := m.move(i, access.OnEnd); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // claim starts an operation, unless one is under way or may still land.
-func (m *model) claim(*rapid.T) {
-	if m.leased && m.now.Before(m.ops[len(m.ops)-1].Deadline.Add(modelSkew)) || !access.Quiet(m.ops, m.now, modelSkew).IsZero() {
-		return
+func (m *model) claim(chooser) error {
+	if m.leased && m.now.Before(m.ops[len(m.ops)-1].Deadline.Add(m.skew)) || !access.Quiet(m.ops, m.now, m.skew).IsZero() {
+		return nil
 	}
 	for i := range m.ops {
 		if m.ops[i].Outcome == access.Open {
@@ -125,72 +152,76 @@ func (m *model) claim(*rapid.T) {
 		}
 	}
 	until := access.Wanted(m.needs(-1), m.now)
-	live := false
-	for _, g := range m.grants {
-		live = live || g.State == access.Revoking
-	}
-	if until.IsZero() && !live {
-		return
-	}
 	kind := access.OpRemove
 	if !until.IsZero() {
 		kind = access.OpEnsure
+	} else if !slices.ContainsFunc(m.grants[:], func(g access.Grant) bool { return g.State == access.Revoking }) {
+		return nil
 	}
-	m.ops = append(m.ops, access.Operation{Kind: kind, Deadline: m.now.Add(modelTimeout), Outcome: access.Open, Fence: int64(len(m.ops) + 1)})
+	m.ops = append(m.ops, access.Operation{Kind: kind, Deadline: m.now.Add(m.timeout), Outcome: access.Open, Fence: int64(len(m.ops) + 1)})
 	m.leased = true
-	m.air = append(m.air, effect{kind == access.OpEnsure, m.now.Add(modelTimeout + modelSkew)})
+	m.air = append(m.air, effect{kind == access.OpEnsure, m.now.Add(m.timeout + m.skew)})
+	return nil
 }
 
-// answer lets the worker hear from the target, or not: refused, done, or lost
-// while the effect lands now, later or never.
-func (m *model) answer(t *rapid.T) {
+// The answers that a worker may get. The first is what a healthy target says.
+const (
+	done = iota
+	refused
+	refusedAfter // and took effect before
+	lost         // while the effect lands now, later or never
+	crashed      // the worker, whatever was said
+	answers
+)
+
+// answer lets the worker hear from the target, or not.
+func (m *model) answer(choose chooser) error {
 	if !m.leased {
-		return
+		return nil
 	}
 	m.leased = false
-	op := &m.ops[len(m.ops)-1]
-	if rapid.IntRange(0, 4).Draw(t, "crash") == 0 {
-		return // the worker is gone; its effect is in the air
+	op, a := &m.ops[len(m.ops)-1], choose("answer", answers)
+	if len(m.air) == 0 && a != crashed {
+		a = lost // its deadline has passed, and with it the effect has landed
 	}
-	switch rapid.SampledFrom([]string{"done", "refused", "lost"}).Draw(t, "answer") {
-	case "done":
-		if len(m.air) == 0 { // it has landed already; the deadline may have passed with it
-			op.Outcome = access.Uncertain
-			m.presence = access.UnknownPresence
-			return
-		}
-		m.holds = m.air[len(m.air)-1].present
+	switch a {
+	case done, refused, refusedAfter:
+		its := m.air[len(m.air)-1]
 		m.air = m.air[:len(m.air)-1]
-		op.Outcome = access.Succeeded
-		m.presence = access.Absent
-		if m.holds {
-			m.presence = access.Present
+		op.Outcome, m.presence = access.Failed, access.UnknownPresence
+		if a != refused {
+			m.holds = its.present
 		}
-	case "refused":
-		if len(m.air) > 0 {
-			m.air = m.air[:len(m.air)-1]
-			op.Outcome = access.Failed
+		if a == done {
+			op.Outcome, m.presence = access.Succeeded, access.Absent
+			if m.holds {
+				m.presence = access.Present
+			}
 		}
-	case "lost":
-		op.Outcome = access.Uncertain
-		m.presence = access.UnknownPresence
+	case lost:
+		op.Outcome, m.presence = access.Uncertain, access.UnknownPresence
+	case crashed: // nobody writes anything
 	}
+	return nil
 }
 
 // land lets an effect that is on its way arrive, or get lost.
-func (m *model) land(t *rapid.T) {
+func (m *model) land(choose chooser) error {
 	if len(m.air) == 0 || m.leased {
-		return
+		return nil
 	}
-	if rapid.Bool().Draw(t, "arrives") {
+	if choose("arrives", 2) == 1 {
 		m.holds = m.air[0].present
 	}
 	m.air = m.air[1:]
+	return nil
 }
 
-// check: whatever was to land has landed by its deadline and the skew.
-func (m *model) check(*rapid.T) {
-	kept := m.air[:0]
+// pass lets time go by. Whatever was to land has landed by its deadline and
+// the skew.
+func (m *model) pass(d time.Duration) {
+	m.now = m.now.Add(d)
+	var kept []effect
 	for _, e := range m.air {
 		if m.now.Before(e.deadline) {
 			kept = append(kept, e)
@@ -203,29 +234,32 @@ func (m *model) check(*rapid.T) {
 
 // drain lets time go by with a target that answers: everything comes to its
 // end, and nothing stays.
-func (m *model) drain(t *rapid.T) {
+func (m *model) drain() error {
+	healthy := func(string, int) int { return done }
+	live := func() bool {
+		return slices.ContainsFunc(m.grants[:], func(g access.Grant) bool { return g.State.Live() })
+	}
 	for range 400 {
-		m.now = m.now.Add(20 * time.Second)
-		m.check(t)
-		m.expire(t)
+		if !live() {
+			break
+		}
+		m.pass(m.duration.Duration() / 15)
 		for i := range m.grants {
-			m.move(t, i, access.OnLapse)
-		}
-		m.claim(t)
-		if m.leased && len(m.air) > 0 {
-			op := &m.ops[len(m.ops)-1]
-			m.holds = m.air[len(m.air)-1].present
-			m.air = m.air[:len(m.air)-1]
-			op.Outcome, m.presence = access.Succeeded, access.Absent
-			if m.holds {
-				m.presence = access.Present
+			if err := m.move(i, access.OnLapse); err != nil {
+				return err
 			}
-			m.leased = false
 		}
-		m.settle(t)
+		for _, step := range []func(*model, chooser) error{(*model).expire, (*model).claim, (*model).answer, (*model).settle} {
+			if err := step(m, healthy); err != nil {
+				return err
+			}
+		}
 	}
-	for _, g := range m.grants {
-		require.False(t, g.State.Live(), "%s is stuck", g.State)
+	switch {
+	case live():
+		return fmt.Errorf("stuck: %s, %s", m.grants[0].State, m.grants[1].State)
+	case m.holds:
+		return errors.New("access stays on the target")
 	}
-	require.False(t, m.holds, "access stays on the target")
+	return nil
 }
