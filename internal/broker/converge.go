@@ -87,7 +87,7 @@ func (b *Broker) claim(ctx context.Context, present bool, slots []store.Slots) (
 // result is what came of a job.
 type result struct {
 	outcome  access.OperationOutcome
-	presence access.Presence // unchanged: ""
+	presence access.Presence // as it was read back, or else unknown
 	seen     connector.Observation
 	err      error // why it is not as wanted, nil when it is
 }
@@ -104,8 +104,10 @@ var errNotAsWanted = errors.New("the target said yes, but reads back otherwise")
 
 // call calls the connector. What the call itself reports is not believed: the
 // entitlement is read back once more, so that a target which says yes and
-// does nothing is found out.
+// does nothing is found out. After one that said no, nobody knows what is
+// there: it may have done a part of it before.
 func (j job) call(ctx context.Context) (r result) {
+	r.presence = access.UnknownPresence
 	defer func() {
 		if p := recover(); p != nil {
 			r = result{outcome: access.Uncertain, presence: access.UnknownPresence, err: fmt.Errorf("the connector panicked: %v", p)}
@@ -119,13 +121,13 @@ func (j job) call(ctx context.Context) (r result) {
 	}
 	switch {
 	case errors.Is(err, connector.ErrRefused), errors.Is(err, connector.ErrPermanent):
-		r.outcome, r.err = access.Failed, err
+		r.outcome, r.err = access.Failed, err // nothing can land later
 		return r
 	case err != nil:
-		r.outcome, r.presence, r.err = access.Uncertain, access.UnknownPresence, err
+		r.outcome, r.err = access.Uncertain, err
 		return r
 	}
-	r.outcome, r.presence = access.Succeeded, access.UnknownPresence
+	r.outcome = access.Succeeded
 	seen, err := j.entry.Connector.Observe(ctx, j.entitlement.EntitlementKey)
 	if err != nil {
 		r.err = fmt.Errorf("reading back: %w", err)

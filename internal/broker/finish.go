@@ -91,9 +91,7 @@ func (b *Broker) saveFound(ctx context.Context, tx *store.Tx, e access.Entitleme
 		Connector: e.Connector, Account: e.Account, Permission: e.Permission, Operation: j.op.ID,
 		SessionsEnded: r.seen.SessionsEnded, Findings: r.seen.Findings, Error: textOf(r.err),
 	}
-	if r.presence != "" {
-		e.Presence = r.presence
-	}
+	e.Presence = r.presence
 	kind := access.EntitlementFailed
 	if r.err == nil {
 		kind = access.EntitlementRemoved

@@ -86,6 +86,22 @@ var violations = map[string]string{
 		  and not exists (
 		    select from core.grant_entitlement oe join core.grant other on other.id = oe.grant_id
 		    where oe.entitlement_id = e.id and other.state in ('provisioning', 'active', 'revoking'))`,
+	"T10: an ended grant whose access was not removed since it was last made": `
+		select g.id, made.entitlement_id, made.fence from core.grant g
+		join core.grant_entitlement ge on ge.grant_id = g.id
+		cross join lateral (
+		  select o.entitlement_id, o.fence from core.operation o
+		  where o.entitlement_id = ge.entitlement_id and o.kind = 'ensure' and o.started_at <= g.ended_at
+		  order by o.fence desc limit 1) made
+		where g.state = 'ended' and g.end_reason <> 'attested'
+		  and not exists (
+		    select from core.operation o
+		    where o.entitlement_id = made.entitlement_id and o.kind = 'remove' and o.outcome = 'succeeded'
+		      and o.fence > made.fence and o.finished_at <= g.ended_at)
+		  and not exists (
+		    select from core.grant_entitlement oe join core.grant other on other.id = oe.grant_id
+		    where oe.entitlement_id = made.entitlement_id and other.id <> g.id and other.started_at <= g.ended_at
+		      and coalesce(other.revoking_at, 'infinity') >= g.ended_at)`,
 	"I11: a version without its event": `
 		select s.stream, s.version, count(e.stream) from (
 		  select 'grant:' || core.typeid('grt', id) as stream, version from core.grant

@@ -71,6 +71,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{fake.OK, nil, 0, true, true},
 		{fake.Fail, connector.ErrRefused, 0, false, false},
+		{fake.RefuseAfter, connector.ErrRefused, 0, true, false},
 		{fake.Permanent, connector.ErrPermanent, 0, false, false},
 		{fake.TimeoutBefore, context.DeadlineExceeded, time.Minute, false, false},
 		{fake.TimeoutAfter, context.DeadlineExceeded, time.Minute, true, false},

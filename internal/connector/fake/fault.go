@@ -21,6 +21,7 @@ type Fault struct {
 var (
 	OK            = Fault{kind: "ok"}             // behaves
 	Fail          = Fault{kind: "fail"}           // refuses; no effect
+	RefuseAfter   = Fault{kind: "refuse after"}   // says it refused, after the effect
 	Permanent     = Fault{kind: "permanent"}      // refuses for good; no effect
 	Break         = Fault{kind: "break"}          // breaks the connection before the effect
 	BreakAfter    = Fault{kind: "break after"}    // breaks the connection after the effect
@@ -112,6 +113,9 @@ func (t *Target) act(ctx context.Context, fault Fault, e access.EntitlementKey, 
 		return connector.Observation{}, fmt.Errorf("%w: %w", connector.ErrRefused, errDown)
 	case "fail":
 		return connector.Observation{}, fmt.Errorf("as planned: %w", connector.ErrRefused)
+	case "refuse after":
+		t.do(effect)
+		return connector.Observation{}, fmt.Errorf("as planned, after the effect: %w", connector.ErrRefused)
 	case "permanent":
 		return connector.Observation{}, fmt.Errorf("as planned: %w: %w", connector.ErrRefused, connector.ErrPermanent)
 	case "break":
