@@ -35,7 +35,10 @@ func (f *configFlags) load() (*config.Loaded, error) {
 }
 
 func configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check and show the configuration", Args: cobra.NoArgs}
+	cmd := &cobra.Command{
+		Use: "config", Short: "Check and show the configuration", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	var flags configFlags
 	validate := &cobra.Command{
 		Use:   "validate",

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -60,6 +63,9 @@ func devTokenCommand(f *devFlags) *cobra.Command {
 			if dir == "" {
 				dir = devmode.DefaultDir()
 			}
+			if ttl <= 0 {
+				return usageError{errors.New("--ttl must be more than 0, such as 8h")}
+			}
 			token, err := devmode.Token(dir, args[0], ttl)
 			if err != nil {
 				return err
@@ -77,6 +83,12 @@ func (f *devFlags) run(ctx context.Context, out io.Writer) error {
 	log, databaseLog := f.logs()
 	if err := f.defaults(); err != nil {
 		return err
+	}
+	if f.readyFile != "" {
+		// What an earlier run left there must not be taken for this one's.
+		if err := devmode.ClearReady(f.readyFile); err != nil {
+			return err
+		}
 	}
 	if f.walk && f.fresh {
 		defer os.RemoveAll(f.dataDir)
@@ -165,7 +177,13 @@ func (f *devFlags) defaults() error {
 			f.addr = "127.0.0.1:0"
 		}
 	}
-	var err error
+	host, _, err := net.SplitHostPort(f.addr)
+	if err != nil {
+		return usageError{fmt.Errorf("--addr must be a host and a port, such as 127.0.0.1:7780, not %q", f.addr)}
+	}
+	if ip, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !ip.IsLoopback()) {
+		return usageError{fmt.Errorf("--addr must be on this machine, such as 127.0.0.1:7780, not %q: anybody can sign in as anybody here", f.addr)}
+	}
 	f.dataDir, err = filepath.Abs(f.dataDir)
 	return err
 }

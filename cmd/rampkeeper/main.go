@@ -49,7 +49,8 @@ func rootCommand() *cobra.Command {
 decided by ramp contracts, and takes it away on time, verified.
 
 To see it work on this machine: rampkeeper dev`,
-		Args:          cobra.NoArgs,
+		Args:          usageArgs(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       version + " (" + revision() + ")",
@@ -59,6 +60,16 @@ To see it work on this machine: rampkeeper dev`,
 	})
 	root.AddCommand(serveCommand(), devCommand(), migrateCommand(), configCommand())
 	return root
+}
+
+// usageArgs makes wrong arguments exit with 2.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{fmt.Errorf("%w; see '%s --help'", err, cmd.CommandPath())}
+		}
+		return nil
+	}
 }
 
 // revision is the commit that the binary was built from.

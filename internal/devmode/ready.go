@@ -42,6 +42,18 @@ func (p *Parts) WriteReady(path string) error {
 	return nil
 }
 
+// ClearReady removes what an earlier run left, and finds out early whether the
+// file can be written.
+func ClearReady(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the ready file %s cannot be replaced (%w); name another with --ready-file", path, errors.Unwrap(err))
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("the ready file %s cannot be written: there is no such directory", path)
+	}
+	return nil
+}
+
 // Welcome is what a person sees when all is up. next is the number that the
 // next request will have.
 func (p *Parts) Welcome(dataDir string, next int64) string {
