@@ -59,3 +59,8 @@ func StreamOf[K kind](id ID[K]) string {
 // PrincipalStream gives the stream of what a person did outside requests and
 // grants: signing in and being refused.
 func PrincipalStream(p PrincipalID) string { return "principal:" + string(p) }
+
+// AttemptStream gives the stream of a person's attempts on what is not there
+// for them. Only auditors read it: to the person, what is hidden and what does
+// not exist are the same.
+func AttemptStream(p PrincipalID) string { return "attempt:" + string(p) }

@@ -113,11 +113,8 @@ func (b *Broker) Contract(ctx context.Context, who access.Caller, name string) (
 			return err
 		}
 		c, ok := ix.Contract(name)
-		switch {
-		case !ok:
+		if !ok || !seesContract(ix, c, who) {
 			return errNoContract
-		case !seesContract(ix, c, who):
-			return hidden(errNoContract)
 		}
 		view = viewContract(ix, c, who)
 		return nil

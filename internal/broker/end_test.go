@@ -43,7 +43,7 @@ func TestRelease(t *testing.T) {
 		s.run(t, s.broker(nil))
 		pass(time.Second)
 		require.Equal(t, access.Ended, s.grant(t, g.ID).State)
-		require.Equal(t, []string{"oprah forbidden", "carol forbidden", "audrey forbidden", "mallory not_found"}, s.rows(t, `
+		require.Equal(t, []string{"oprah forbidden", "carol forbidden", "audrey forbidden", "mallory not_found", "mallory not_found"}, s.rows(t, `
 			select split_part(actor, '|', 2), convert_from(entry, 'UTF8')::json->'data'->>'rule'
 			from audit.event where event_type = 'attempt.refused' order by seq`))
 		require.Empty(t, s.rows(t, `select 1 from audit.event where convert_from(entry, 'UTF8') like '%done early%'`))

@@ -123,7 +123,7 @@ func (b *Broker) Decision(ctx context.Context, who access.Caller, id access.Deci
 			return nil
 		}
 		if row.RequestID.IsZero() {
-			return hidden(errNoDecision)
+			return errNoDecision
 		}
 		req, err := tx.Request(ctx, row.RequestID)
 		if err != nil {
@@ -134,7 +134,7 @@ func (b *Broker) Decision(ctx context.Context, who access.Caller, id access.Deci
 			return err
 		}
 		if seen[req.ID] == unseen {
-			return hidden(errNoDecision)
+			return errNoDecision
 		}
 		return nil
 	})

@@ -50,7 +50,7 @@ func (b *Broker) notHolder(ctx context.Context, tx *store.Tx, who access.Caller,
 		return err
 	}
 	if seen[req.ID] == unseen {
-		return hidden(store.NoGrant())
+		return store.NoGrant()
 	}
 	return errNotHolder
 }

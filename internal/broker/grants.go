@@ -67,7 +67,7 @@ func (b *Broker) seenGrant(ctx context.Context, tx *store.Tx, who access.Caller,
 		return access.Grant{}, fmt.Errorf("reading whom the request names: %w", err)
 	}
 	if !named[g.RequestID] {
-		return access.Grant{}, hidden(store.NoGrant())
+		return access.Grant{}, store.NoGrant()
 	}
 	return g, nil
 }

@@ -10,25 +10,17 @@ import (
 )
 
 // recorded are the refusals that go on record: somebody who is known tried
-// what a rule forbids. What was merely mistyped, missing or late does not.
+// what a rule forbids, or named what is not there for them. That goes on
+// record whether it is hidden or does not exist: if only the hidden were,
+// the numbers of the events that the caller may read would tell the two
+// apart, and so would the time it takes.
 var recorded = map[access.Code]bool{
 	access.SelfApproval:  true,
 	access.NotAnApprover: true,
 	access.StaleVote:     true,
 	access.Forbidden:     true,
+	access.NotFound:      true,
 }
-
-// errHidden is in the tree of a NotFound for an object that does exist. The
-// caller is not told; the audit log is.
-var errHidden = errors.New("hidden from the caller")
-
-// hidden answers for an object that the caller may not know of, exactly as
-// for one that does not exist.
-func hidden(notFound error) error { return hiddenError{notFound} }
-
-type hiddenError struct{ error }
-
-func (e hiddenError) Unwrap() []error { return []error{e.error, errHidden} }
 
 // errNoRequest is what everybody hears about a request that they may not see
 // or that does not exist.
@@ -36,19 +28,23 @@ var errNoRequest = &access.Error{Code: access.NotFound, Message: "There is no su
 
 // refused puts on record that an authenticated caller was told no, in a
 // transaction of its own, and gives err back. Only refusals by a rule are
-// recorded: what was merely mistyped, missing or late is not.
+// recorded: what was merely malformed or late is not.
 func (b *Broker) refused(ctx context.Context, who access.Caller, action, object string, err error) error {
 	if err == nil {
 		return nil
 	}
 	code := access.AsError(err).Code
-	if !recorded[code] && !errors.Is(err, errHidden) {
+	if !recorded[code] {
 		return err
+	}
+	stream := access.PrincipalStream(who.ID)
+	if code == access.NotFound {
+		stream = access.AttemptStream(who.ID)
 	}
 	b.metrics.denied(string(code), "")
 	recErr := b.store.InTx(ctx, func(tx *store.Tx) error {
 		return tx.Record(ctx, access.Event{
-			Stream: access.PrincipalStream(who.ID), Type: access.AttemptRefused, Actor: who.ID,
+			Stream: stream, Type: access.AttemptRefused, Actor: who.ID,
 			Data: encode(refusedData{Action: action, Object: object, Rule: code}),
 		})
 	})
@@ -60,4 +56,4 @@ func (b *Broker) refused(ctx context.Context, who access.Caller, action, object 
 
 // errUnrecorded hides the refusal from the caller: what could not be put on
 // record is answered as a failure of ours.
-var errUnrecorded = &access.Error{Code: access.Internal, Message: "Something went wrong on our side. Nothing was changed; try again."}
+var errUnrecorded = &access.Error{Code: access.Internal, Message: "Something went wrong on our side. What you tried was not done; try again."}

@@ -25,7 +25,7 @@ func (b *Broker) Request(ctx context.Context, who access.Caller, id access.Reque
 		return err
 	})
 	if err != nil {
-		return RequestView{}, fmt.Errorf("showing request: %w", err)
+		return RequestView{}, b.refused(ctx, who, "request.read", id.String(), fmt.Errorf("showing request: %w", err))
 	}
 	return view, nil
 }
@@ -150,7 +150,7 @@ func (b *Broker) Timeline(ctx context.Context, who access.Caller, id access.Requ
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("showing timeline: %w", err)
+		return nil, b.refused(ctx, who, "request.timeline", id.String(), fmt.Errorf("showing timeline: %w", err))
 	}
 	return rows, nil
 }

@@ -54,7 +54,7 @@ func (b *Broker) lockSeen(ctx context.Context, tx *store.Tx, who access.Caller, 
 		return access.Request{}, err
 	}
 	if seen[req.ID] == unseen {
-		return access.Request{}, hidden(errNoRequest)
+		return access.Request{}, errNoRequest
 	}
 	return req, nil
 }
