@@ -109,7 +109,7 @@ func (c *checker) contract(p *parsed, k *Contract) {
 	if l := k.Spec.Limits; l != nil && l.ActiveTotal > 0 && l.ActivePerSubject > l.ActiveTotal {
 		p.warn(p.at["/spec/limits/activePerSubject"], "/spec/limits/activePerSubject", "is more than activeTotal, so it never matters", "")
 	}
-	if j := k.Spec.Justification; j != nil && j.Ticket != nil && j.Ticket.Pattern == "" && !j.Ticket.Required {
+	if j := k.Spec.Justification; j != nil && j.Ticket != nil && j.Ticket.Pattern == "" && !j.Ticket.Required && !p.doubtful("/spec/justification/ticket") {
 		p.warn(p.whereOf("/spec/justification/ticket"), "/spec/justification/ticket", "asks for nothing", "give a pattern, or required: true")
 	}
 }
@@ -117,9 +117,11 @@ func (c *checker) contract(p *parsed, k *Contract) {
 // clocks checks min <= default <= max.
 func (c *checker) clocks(p *parsed, k *Contract) {
 	d, at := k.Spec.Time.Duration, "/spec/time/duration"
+	if d.Max == 0 { // refused: there is nothing to compare with
+		return
+	}
 	if d.Min > d.Max {
 		p.fault(p.whereOf(at+"/min"), at+"/min", fmt.Sprintf("min %s is more than max %s", d.Min, d.Max), "")
-		return
 	}
 	if _, given := p.at[at+"/default"]; given && d.Default > d.Max {
 		p.fault(p.at[at+"/default"], at+"/default", fmt.Sprintf("default %s is more than max %s", d.Default, d.Max), "")
@@ -132,7 +134,7 @@ func (c *checker) stages(p *parsed, k *Contract, permitted []string) {
 	seen := map[string]bool{}
 	for i, s := range k.Spec.Approvals.Stages {
 		at := fmt.Sprintf("/spec/approvals/stages/%d", i)
-		if seen[s.Name] {
+		if s.Name != "" && seen[s.Name] {
 			p.fault(p.at[at+"/name"], at+"/name", "there are two stages "+s.Name, "rename one of them")
 		}
 		seen[s.Name] = true
@@ -148,20 +150,20 @@ func (c *checker) auto(p *parsed, k *Contract, permitted []string) {
 	seen := map[string]bool{}
 	for i, a := range k.Spec.Approvals.Auto {
 		at := fmt.Sprintf("/spec/approvals/auto/%d", i)
-		if seen[a.Name] {
+		if a.Name != "" && seen[a.Name] {
 			p.fault(p.at[at+"/name"], at+"/name", "there are two rules "+a.Name, "rename one of them")
 		}
 		seen[a.Name] = true
 		c.roles(p, at+"/roles", a.Roles)
 		c.among(p, at+"/roles", a.Roles, permitted, "the rule never holds")
-		if limit := k.Spec.Time.Duration.Max; a.MaxDuration > limit {
+		if limit := k.Spec.Time.Duration.Max; limit > 0 && a.MaxDuration > limit {
 			p.fault(p.at[at+"/maxDuration"], at+"/maxDuration", fmt.Sprintf("%s is more than the contract's max %s", a.MaxDuration, limit), "")
 		}
 		if a.Subjects != nil && namesEveryone(a.Subjects.Any) {
 			p.fault(p.at[at+"/subjects/any"], at+"/subjects/any", "everyone may not stand in an auto rule", "leave subjects out to mean all whom the contract names")
 		}
 	}
-	if len(k.Spec.Approvals.Auto) > 0 && len(k.Spec.Approvals.Stages) == 0 {
+	if len(k.Spec.Approvals.Auto) > 0 && len(k.Spec.Approvals.Stages) == 0 && !p.doubtful("/spec/approvals/stages") {
 		at := "/spec/approvals/auto"
 		p.warn(p.whereOf(at), at, "a contract without stages grants at once anyway", "")
 	}
@@ -176,14 +178,17 @@ func (c *checker) everyone(p *parsed, k *Contract, permitted []string) {
 	}
 	if len(k.Spec.Approvals.Auto) > 0 {
 		for i, a := range k.Spec.Approvals.Auto {
-			if a.Subjects == nil {
-				here := fmt.Sprintf("/spec/approvals/auto/%d", i)
+			here := fmt.Sprintf("/spec/approvals/auto/%d", i)
+			if a.Subjects == nil && !p.doubtful(here) {
 				p.fault(p.at[here], here, "grants at once to everyone", "name subjects for this rule")
 			}
 		}
 	}
+	if p.doubtful("/spec/approvals/stages") {
+		return
+	}
 	for _, role := range permitted {
-		if !slices.ContainsFunc(k.Spec.Approvals.Stages, func(s Stage) bool {
+		if role != "" && !slices.ContainsFunc(k.Spec.Approvals.Stages, func(s Stage) bool {
 			return s.When == nil || slices.ContainsFunc(s.When.Roles, func(w string) bool { return w == role || MatchRole(w, role) })
 		}) {
 			p.fault(p.at[at], at, "everyone may have "+role+" without anybody's approval", "name groups, or add a stage with a seat that applies to "+role)
@@ -208,6 +213,9 @@ func (c *checker) guardrail(p *parsed, g *Guardrail) {
 func (c *checker) roles(p *parsed, at string, roles []string) {
 	for i, r := range roles {
 		here := fmt.Sprintf("%s/%d", at, i)
+		if r == "" { // refused
+			continue
+		}
 		if strings.Contains(r, "*") {
 			if len(c.roleNames(r)) == 0 {
 				p.warn(p.at[here], here, "no role is covered by "+quote(r), "")
@@ -220,7 +228,7 @@ func (c *checker) roles(p *parsed, at string, roles []string) {
 
 // among warns of roles that the contract does not permit.
 func (c *checker) among(p *parsed, at string, roles, permitted []string, otherwise string) {
-	if len(roles) == 0 {
+	if len(roles) == 0 || p.doubtful(at) || p.doubtful("/spec/permits") {
 		return
 	}
 	for _, pattern := range roles {

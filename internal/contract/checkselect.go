@@ -11,6 +11,9 @@ import (
 func (c *checker) note(p *parsed, at string, selectors []Selector) {
 	for i, s := range selectors {
 		here := fmt.Sprintf("%s/%d", at, i)
+		if p.doubtful(here) {
+			continue
+		}
 		c.selectors = append(c.selectors, selectorUse{doc: p, pointer: here, Selector: s})
 		for _, k := range slices.Sorted(maps.Keys(s.Labels)) {
 			if !c.labels[k] {

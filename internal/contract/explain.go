@@ -56,6 +56,7 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 	case *kind.Required:
 		for _, name := range k.Missing {
 			p.fault(p.whereOf(pointer), pointer, name+" is missing", "add "+name)
+			p.structural[pointer+"/"+escape(name)] = true
 		}
 		return
 	case *kind.OneOf:
@@ -63,6 +64,7 @@ func (p *parsed) explain(e *jsonschema.ValidationError, said map[string]bool) {
 		return
 	}
 	said[pointer] = true
+	p.refused[pointer] = true
 	message, fix := describe(e, p.lookup(e.InstanceLocation))
 	p.fault(p.at[pointer], pointer, message, fix)
 }
@@ -83,6 +85,7 @@ func (p *parsed) badKey(key string, depth int, fix string, said map[string]bool)
 	}
 	if found != "" {
 		said[found] = true
+		p.refused[found] = true
 		p.fault(p.keyAt[found], found, quote(key)+" cannot be a key here", fix)
 	}
 }
@@ -103,6 +106,7 @@ func (p *parsed) unknown(pointer, name string, allowed []string) {
 	case fix == "" && len(allowed) > 0:
 		fix = "there are " + strings.Join(allowed, ", ")
 	}
+	p.refused[child] = true // json would take startwithin for startWithin
 	p.fault(p.keyAt[child], child, "unknown field "+name, fix)
 }
 

@@ -8,8 +8,8 @@ type File struct {
 	Data []byte
 }
 
-// loaded is a document that passed its schema, with its place in the set's
-// lists before they are sorted.
+// loaded is a document, or what is left of one whose schema refused parts of
+// it, with its place in the set's lists before they are sorted.
 type loaded struct {
 	*parsed
 	kind  string
@@ -38,6 +38,7 @@ func Load(files ...File) (*Set, Problems) {
 		if ok {
 			p.validate(kind)
 		}
+		sound := len(p.problems) == 0
 		if ok && name != "" {
 			id := identity{kind, name}
 			if earlier, dup := first[id]; dup {
@@ -47,13 +48,14 @@ func Load(files ...File) (*Set, Problems) {
 				first[id] = p
 			}
 		}
-		if ok && len(p.problems) == 0 {
+		if ok {
+			p.salvage()
 			if d, err := p.document(kind, name); err != nil {
 				p.fault(p.at[""], "", err.Error(), "")
-			} else if index, err := set.add(d); err != nil {
-				p.fault(p.at[""], "", err.Error(), "")
-			} else {
+			} else if index, err := set.add(d); err == nil {
 				docs = append(docs, loaded{parsed: p, kind: kind, name: name, index: index})
+			} else if sound {
+				p.fault(p.at[""], "", err.Error(), "")
 			}
 		}
 		p.value = nil

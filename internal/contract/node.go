@@ -26,13 +26,17 @@ type parsed struct {
 	keyAt    map[string]place // of the keys that lead to them
 	nodes    int
 	problems Problems
+	// structural are the pointers of what is wrong with the document by
+	// itself, and refused those of values that cannot be used.
+	structural map[string]bool
+	refused    map[string]bool
 }
 
 // parse reads one document. It goes over the nodes of the YAML rather than
 // decode them, because a decoder forgets places, takes yes for true and
 // follows aliases.
 func parse(c chunk) *parsed {
-	p := &parsed{chunk: c, at: map[string]place{}, keyAt: map[string]place{}}
+	p := &parsed{chunk: c, at: map[string]place{}, keyAt: map[string]place{}, structural: map[string]bool{}, refused: map[string]bool{}}
 	if len(c.text) > MaxDocumentBytes {
 		p.fault(place{1, 1}, "", fmt.Sprintf("the document is %d bytes long", len(c.text)), fmt.Sprintf("split it: at most %d bytes are read", MaxDocumentBytes))
 		return p
@@ -187,6 +191,10 @@ func (p *parsed) scalar(n *yaml.Node, pointer string, at place) any {
 		p.fault(at, pointer, "a value of this kind ("+n.Tag+") is not accepted", "put text in quotes")
 	}
 	return nil
+}
+
+func unescape(segment string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(segment, "~1", "/"), "~0", "~")
 }
 
 // escape writes a key as a segment of a JSON pointer.

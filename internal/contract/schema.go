@@ -58,7 +58,7 @@ func (s *schemas) fields(schemaURL string) []string {
 		if !ok {
 			return nil
 		}
-		at = m[strings.ReplaceAll(strings.ReplaceAll(segment, "~1", "/"), "~0", "~")]
+		at = m[unescape(segment)]
 	}
 	m, _ := at.(map[string]any)
 	properties, _ := m["properties"].(map[string]any)
@@ -102,6 +102,14 @@ func (p *parsed) identify() (kind, name string, ok bool) {
 
 // validate holds the document against the schema of its kind.
 func (p *parsed) validate(kind string) {
+	for _, problem := range p.problems {
+		p.refused[problem.Pointer] = true
+	}
+	defer func() {
+		for _, problem := range p.problems {
+			p.structural[problem.Pointer] = true
+		}
+	}()
 	err := compiled().byKind[kind].Validate(p.value)
 	if err == nil {
 		return
