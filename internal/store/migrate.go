@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/golang-migrate/migrate/v4"
 	"github.com/golang-migrate/migrate/v4/database"
@@ -22,6 +25,9 @@ import (
 // migrationLockTimeout keeps a migration from queueing behind a long
 // transaction while everybody else queues behind the migration.
 const migrationLockTimeout = "2s"
+
+// otherMigration is how long a migration waits for another one to end.
+const otherMigration = time.Minute
 
 // Roles makes the roles that the schema belongs to and the logins, where they
 // are missing: deploy/postgres/roles.sql. The address is of a superuser.
@@ -162,7 +168,6 @@ func newMigrate(ctx context.Context, dsn string) (*migrate.Migrate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the database address: %w", err)
 	}
-	cfg.RuntimeParams["lock_timeout"] = migrationLockTimeout
 	cfg.RuntimeParams["application_name"] = "rampkeeper migrate"
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -181,11 +186,22 @@ func newMigrate(ctx context.Context, dsn string) (*migrate.Migrate, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the migration: %w", err), db.Close())
 	}
-	m, err := migrate.NewWithInstance("iofs", source, "pgx5", driver)
+	m, err := migrate.NewWithInstance("iofs", source, "pgx5", impatient{driver})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("preparing the migration: %w", err), driver.Close())
 	}
+	m.LockTimeout = otherMigration
 	return m, nil
+}
+
+// impatient runs migrations that do not wait long for locks. The lock that
+// keeps migrations apart is waited for, so that of two programs that start at
+// once the second finds everything done.
+type impatient struct{ database.Driver }
+
+// Run implements database.Driver.
+func (d impatient) Run(migration io.Reader) error {
+	return d.Driver.Run(io.MultiReader(strings.NewReader("set lock_timeout = '"+migrationLockTimeout+"';\n"), migration))
 }
 
 func closeMigrate(m *migrate.Migrate) error {

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/golang-migrate/migrate/v4/database"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -145,4 +147,38 @@ func TestTypeID(t *testing.T) {
 		must(t, conn.QueryRow(t.Context(), `select core.typeid('grt', $1)`, id).Scan(&spelled))
 		require.Equal(t, id.String(), spelled)
 	}
+}
+
+// Of two programs that migrate at once the second waits for the first. For
+// those who use the tables neither waits long: they would wait behind it.
+func TestMigrateWaitsForMigrations(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	hold := func(sql string) (release func()) {
+		t.Helper()
+		conn, err := pgx.Connect(t.Context(), db.AdminDSN)
+		must(t, err)
+		_, err = conn.Exec(t.Context(), sql)
+		must(t, err)
+		return func() { must(t, conn.Close(t.Context())) }
+	}
+	id, err := database.GenerateAdvisoryLockId(db.Name, "meta", "schema_migrations")
+	must(t, err)
+	for _, lock := range []string{`select pg_advisory_lock(` + id + `)`, `select pg_advisory_lock(hashtextextended('rampkeeper migrate', 0))`} {
+		release := hold(lock)
+		done := make(chan error, 1)
+		go func() {
+			_, _, err := store.Migrate(t.Context(), db.AdminDSN)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			require.Fail(t, "it did not wait", "%s: %v", lock, err)
+		case <-time.After(2500 * time.Millisecond): // longer than a migration waits for a table
+		}
+		release()
+		must(t, <-done)
+	}
+	defer hold(`begin; lock table core.grant in access share mode`)()
+	require.ErrorContains(t, store.MigrateTo(t.Context(), db.AdminDSN, store.Newest()-1), "lock timeout")
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -34,6 +35,7 @@ type options struct {
 	name             string
 	statementTimeout time.Duration
 	lockTimeout      time.Duration
+	txTimeout        time.Duration
 	idleTimeout      time.Duration
 	asyncCommit      bool
 }
@@ -43,6 +45,7 @@ func optionsOf(opts []Option) options {
 		name:             "rampkeeper",
 		statementTimeout: 5 * time.Second,
 		lockTimeout:      2 * time.Second,
+		txTimeout:        15 * time.Second,
 		idleTimeout:      10 * time.Second,
 	}
 	for _, opt := range opts {
@@ -74,6 +77,14 @@ func WithTimeouts(statement, lock time.Duration) Option {
 	return func(o *options) { o.statementTimeout, o.lockTimeout = statement, lock }
 }
 
+// WithTxTimeout sets how long a transaction may take as seen from here, with
+// the wait for a connection. The timeouts of the database do not help when
+// what it says no longer arrives: without this one a loop would wait for as
+// long as the kernel does. The default is 15 s.
+func WithTxTimeout(d time.Duration) Option {
+	return func(o *options) { o.txTimeout = d }
+}
+
 // WithAsyncCommit accepts a database that answers before a commit is durable.
 // It is for tests and demonstrations: a crash may lose what was acknowledged.
 func WithAsyncCommit() Option {
@@ -99,6 +110,14 @@ func New(pool *pgxpool.Pool, opts ...Option) *Store {
 	return &Store{pool: pool, options: optionsOf(opts)}
 }
 
+// connectTimeout bounds how long making one connection takes, and setting it
+// up.
+const connectTimeout = 5 * time.Second
+
+// keepAlive finds out within half a minute that nobody is there any more on a
+// connection that only listens.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3}
+
 // NewPool makes a pool whose connections have the settings that the SQL of
 // this package relies on. It connects when it is first used.
 func NewPool(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, error) {
@@ -113,6 +132,10 @@ func NewPool(ctx context.Context, dsn string, opts ...Option) (*pgxpool.Pool, er
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = o.name
 	}
+	if cfg.ConnConfig.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	cfg.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: keepAlive}).DialContext
 	cfg.AfterConnect = o.prepare
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -132,6 +155,10 @@ select set_config('search_path', '', false),
   current_setting('synchronous_commit')`
 
 func (o options) prepare(ctx context.Context, conn *pgx.Conn) error {
+	// The pool gives no deadline, and a connection that never gets ready would
+	// keep its place in it.
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	// Times come back in UTC, whatever the process's zone is.
 	conn.TypeMap().RegisterType(&pgtype.Type{
 		Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC},
@@ -155,6 +182,8 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // Ping says whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.txTimeout)
+	defer cancel()
 	if err := s.pool.Ping(ctx); err != nil {
 		return explain(fmt.Errorf("asking the database: %w", err))
 	}

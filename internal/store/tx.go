@@ -18,9 +18,10 @@ type Tx struct {
 	// database's clock, in UTC and whole microseconds.
 	Now time.Time
 
-	tx     pgx.Tx
-	store  *Store
-	events []access.Event // sent by InTx just before the commit; see Record
+	tx       pgx.Tx
+	store    *Store
+	deadline time.Time      // by this process's clock; see WithTxTimeout
+	events   []access.Event // sent by InTx just before the commit; see Record
 }
 
 // ErrNotFound is what loading a single row gives when there is none. It says
@@ -52,20 +53,40 @@ func (s *Store) InTx(ctx context.Context, fn func(*Tx) error) error {
 }
 
 func (s *Store) inTx(ctx context.Context, fn func(*Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.options.txTimeout)
+	defer cancel()
+	deadline, _ := ctx.Deadline()
+	committing := false
 	err := pgx.BeginFunc(ctx, s.pool, func(ptx pgx.Tx) error {
-		tx := &Tx{tx: ptx, store: s}
+		tx := &Tx{tx: ptx, store: s, deadline: deadline}
 		if err := tx.setNow(ctx); err != nil {
 			return err
 		}
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return tx.flush(ctx)
+		if err := tx.flush(ctx); err != nil {
+			return err
+		}
+		committing = true
+		return nil
 	})
 	if err != nil && errors.Is(err, pgx.ErrTxCommitRollback) {
 		return fmt.Errorf("committing: an earlier statement failed and its error was not returned: %w", err)
 	}
+	if _, answered := errors.AsType[*pgconn.PgError](err); err != nil && committing && !answered {
+		return fmt.Errorf("%w (%w)", &access.Error{
+			Code:    access.NotReady,
+			Message: "The database did not answer in time, so it is not known whether this was done. Look before you try again.",
+		}, err)
+	}
 	return err
+}
+
+// bounded gives the context of one statement. What a use case passes has no
+// deadline of the transaction's.
+func (tx *Tx) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(ctx, tx.deadline)
 }
 
 func (tx *Tx) setNow(ctx context.Context) error {
@@ -94,6 +115,8 @@ func (tx *Tx) exec(ctx context.Context, sql string, args pgx.NamedArgs) error {
 
 // affected runs a statement and gives the number of rows it touched.
 func (tx *Tx) affected(ctx context.Context, sql string, args pgx.NamedArgs) (int64, error) {
+	ctx, cancel := tx.bounded(ctx)
+	defer cancel()
 	tag, err := tx.tx.Exec(ctx, sql, args)
 	return tag.RowsAffected(), err
 }
@@ -111,6 +134,8 @@ func one[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row
 
 // maybe loads a row that need not be there.
 func maybe[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) (T, bool, error) {
+	ctx, cancel := tx.bounded(ctx)
+	defer cancel()
 	rows, err := tx.tx.Query(ctx, sql, args)
 	if err != nil {
 		var zero T
@@ -125,6 +150,8 @@ func maybe[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, r
 
 // many loads all rows; none is an empty slice, not nil.
 func many[T any](ctx context.Context, tx *Tx, sql string, args pgx.NamedArgs, row pgx.RowToFunc[T]) ([]T, error) {
+	ctx, cancel := tx.bounded(ctx)
+	defer cancel()
 	rows, err := tx.tx.Query(ctx, sql, args)
 	if err != nil {
 		return nil, err
