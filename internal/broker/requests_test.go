@@ -14,7 +14,7 @@ func TestWhoSeesARequest(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	req := s.submit(t, s.alice, ordersAdmin)
-	s.approve(t, req, s.olive)
+	grant := s.approve(t, req, s.olive).Grants[0].ID
 	_, absent := s.b.Request(t.Context(), s.mallory, access.RequestID{1})
 
 	for who, want := range map[string]sight{
@@ -27,6 +27,12 @@ func TestWhoSeesARequest(t *testing.T) {
 		list, listErr := s.b.Requests(t.Context(), caller, RequestFilter{})
 		events, timelineErr := s.b.Timeline(t.Context(), caller, req.ID)
 		require.NoError(t, listErr)
+		streams := []string{access.StreamOf(req.ID), access.StreamOf(grant), access.PrincipalStream(caller.ID), access.PolicyStream}
+		may, mayErr := s.b.MaySee(t.Context(), caller, append(streams, access.StreamOf(access.GrantID{1}), access.PrincipalStream("else"), "request:x")...)
+		require.NoError(t, mayErr)
+		require.Equal(t, want != unseen, may[streams[0]], who)
+		require.Equal(t, want != unseen, may[streams[1]], who)
+		require.Len(t, may, map[bool]int{true: 2, false: 4}[want == unseen], who)
 		if want == unseen {
 			require.Equal(t, access.AsError(absent), access.AsError(err), "%s: hidden is as absent", who)
 			require.Equal(t, access.AsError(absent), access.AsError(timelineErr), who)

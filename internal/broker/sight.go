@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
@@ -44,4 +45,49 @@ func (b *Broker) sights(ctx context.Context, tx *store.Tx, who access.Caller, re
 // seesAll says whether lists are not bounded to what concerns the caller.
 func seesAll(who access.Caller) bool {
 	return who.Has(access.Auditor) || who.Has(access.ContractAdmin) || who.Has(access.Operator)
+}
+
+// MaySee says of which of the audit streams the caller may know that
+// something happened there: of policy, of themselves, and of the requests and
+// grants that they may see. It is for hints about what others did, so it puts
+// nothing on record.
+func (b *Broker) MaySee(ctx context.Context, who access.Caller, streams ...string) (map[string]bool, error) {
+	var (
+		requests []access.RequestID
+		grants   []access.GrantID
+		always   []string
+	)
+	for _, stream := range streams {
+		kind, id, _ := strings.Cut(stream, ":")
+		switch kind {
+		case "request":
+			var r access.RequestID
+			if r.UnmarshalText([]byte(id)) == nil {
+				requests = append(requests, r)
+			}
+		case "grant":
+			var g access.GrantID
+			if g.UnmarshalText([]byte(id)) == nil {
+				grants = append(grants, g)
+			}
+		default:
+			if stream == access.PolicyStream || stream == access.PrincipalStream(who.ID) {
+				always = append(always, stream)
+			}
+		}
+	}
+	may := map[string]bool{}
+	if len(requests)+len(grants) > 0 {
+		err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
+			may, err = tx.Visible(ctx, who.Subject, seesAll(who), requests, grants)
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading who may see: %w", err)
+		}
+	}
+	for _, stream := range always {
+		may[stream] = true
+	}
+	return may, nil
 }

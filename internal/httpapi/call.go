@@ -18,6 +18,7 @@ type call struct {
 	refused   error               // why the caller is nobody, for the log only
 	writer    http.ResponseWriter // of the answer, for its deadline
 	wrote     bool                // the status line is out
+	working   bool                // it holds a slot; see inFlight
 }
 
 type callKey struct{}

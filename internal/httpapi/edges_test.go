@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rampkeeper/rampkeeper/api"
@@ -97,6 +99,56 @@ func TestOverload(t *testing.T) {
 	require.Equal(t, "1", a.header.Get("Retry-After"))
 	<-s.slots
 	s.call("GET", "/api/v1/me", as("alice")).is(t, http.StatusOK)
+}
+
+// Whoever prefers to wait is bounded like everybody else while there is work.
+func TestWaitingIsNoWayAround(t *testing.T) {
+	t.Parallel()
+
+	t.Run("Slots", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t, func(c *Config) { c.MaxInFlight = 1 })
+		path := "/api/v1/requests/" + s.submit("alice", "pg/admin").ID.String()
+		tag := s.call("GET", path, as("alice")).header.Get("ETag")
+		s.slots <- struct{}{}
+		for _, path := range []string{"/api/v1/me", "/api/v1/requests", path, "/api/v1/events"} {
+			s.call("GET", path, as("alice"), with("Prefer", "wait=1")).code(t, http.StatusServiceUnavailable, access.NotReady)
+		}
+		<-s.slots
+
+		waited := make(chan answer)
+		go func() {
+			waited <- s.call("GET", path, as("alice"), with("If-None-Match", tag), with("Prefer", "wait=10"))
+		}()
+		s.eventually(func() bool { return s.watchers() == 1 && len(s.slots) == 0 }, "a long poll waits without a slot")
+		s.slots <- struct{}{}
+		time.Sleep(lookEvery + 500*time.Millisecond) // it wants to look, and cannot
+		require.Equal(t, 1, s.watchers())
+		<-s.slots
+		s.eventually(func() bool { return s.call("POST", path+"/withdraw", as("alice")).status == http.StatusOK }, "the slot is free")
+		require.Equal(t, http.StatusOK, (<-waited).status)
+		s.eventually(func() bool { return len(s.slots) == 0 }, "every slot is given back")
+	})
+	t.Run("Deadline", func(t *testing.T) {
+		t.Parallel()
+		var s Server
+		router := chi.NewRouter()
+		within := map[string]time.Duration{}
+		for _, path := range []string{"/me", "/requests", "/requests/{request_id}", "/requests/{request_id}/timeline", "/grants/{grant_id}", "/events"} {
+			router.With(s.deadline).Get(base+path, func(_ http.ResponseWriter, r *http.Request) {
+				if end, ok := r.Context().Deadline(); ok {
+					within[path] = time.Until(end).Round(time.Second)
+				}
+			})
+			r := httptest.NewRequestWithContext(t.Context(), "GET", base+path, nil)
+			r.Header.Set("Prefer", "wait=7")
+			router.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		require.Equal(t, map[string]time.Duration{
+			"/me": answerTimeout, "/requests": answerTimeout, "/requests/{request_id}/timeline": answerTimeout,
+			"/requests/{request_id}": answerTimeout + 7*time.Second, "/grants/{grant_id}": answerTimeout + 7*time.Second,
+		}, within)
+	})
 }
 
 func TestPanicIsAProblem(t *testing.T) {

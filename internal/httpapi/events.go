@@ -6,11 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/rampkeeper/rampkeeper/api"
-	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
 const (
@@ -45,6 +43,7 @@ type stream struct {
 // ends or the server drains.
 func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	defer s.watch.close()
+	s.leave(s.ctx)
 	h := w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
@@ -70,9 +69,11 @@ func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		case <-beat.C:
 			err = out.comment("still here")
 		case <-check.C:
-			if _, err := s.Auth.Authenticate(s.call.request); err != nil {
+			caller, err := s.Auth.Authenticate(s.call.request)
+			if err != nil {
 				return nil
 			}
+			s.call.caller = caller // groups may have changed
 		case <-s.hub.closed:
 			return nil
 		case <-s.ctx.Done():
@@ -84,8 +85,8 @@ func (s stream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	}
 }
 
-// pass collects what comes close together, so that a burst about one object
-// is one look at who may see it, and sends what the caller may see.
+// pass collects what comes close together, so that a burst is one look at who
+// may see it, and sends what the caller may see.
 func (s stream) pass(out *sse, first string) error {
 	order, seen := []string{first}, map[string]bool{first: true}
 	timer := time.NewTimer(gather)
@@ -103,8 +104,17 @@ func (s stream) pass(out *sse, first string) error {
 			return s.ctx.Err()
 		}
 	}
+	if err := s.enter(s.ctx); err != nil {
+		return err
+	}
+	may, err := s.Broker.MaySee(s.ctx, s.call.caller, order...)
+	s.leave(s.ctx)
+	if err != nil {
+		s.watch.drop() // what they would have heard is lost
+		return s.ctx.Err()
+	}
 	for _, hint := range order {
-		if !s.mayHear(hint) {
+		if !may[hint] {
 			continue
 		}
 		if err := out.event("changed", map[string]string{"stream": hint}); err != nil {
@@ -112,30 +122,6 @@ func (s stream) pass(out *sse, first string) error {
 		}
 	}
 	return nil
-}
-
-// mayHear asks the same use cases that would show the object.
-func (s stream) mayHear(hint string) bool {
-	kind, id, _ := strings.Cut(hint, ":")
-	switch kind {
-	case "request":
-		var request access.RequestID
-		if request.UnmarshalText([]byte(id)) != nil {
-			return false
-		}
-		_, err := s.Broker.Request(s.ctx, s.call.caller, request)
-		return err == nil
-	case "grant":
-		var grant access.GrantID
-		if grant.UnmarshalText([]byte(id)) != nil {
-			return false
-		}
-		_, err := s.Broker.Grant(s.ctx, s.call.caller, grant)
-		return err == nil
-	case "principal":
-		return id == string(s.call.caller.ID)
-	}
-	return hint == access.PolicyStream
 }
 
 // sse writes server-sent events.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rampkeeper/rampkeeper/api"
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
@@ -91,6 +92,32 @@ func TestEvents(t *testing.T) {
 
 	stop()
 	s.eventually(func() bool { return s.watchers() == 0 }, "streams end with their clients")
+}
+
+// What others do leaves nothing in the record of those who only listen.
+func TestListeningIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.run()
+	mallory := s.listen(t.Context(), "mallory")
+	hears(t, mallory, ": welcome")
+	recorded := func() int {
+		page := s.call("GET", "/api/v1/audit/events?type=attempt.refused", as("audrey")).is(t, http.StatusOK)
+		return len(read[api.EventPage](t, page).Items)
+	}
+
+	req := s.submit("alice", "pg/readonly")
+	s.call("GET", "/api/v1/grants/"+req.Grants[0].ID.String(), as("mallory")).is(t, http.StatusNotFound)
+	s.call("POST", "/api/v1/contracts/apply", as("carol"), with("If-Match", "*"), yaml(policy+"\n---\n"+extra)).is(t, http.StatusOK)
+	for heard := ""; !strings.Contains(heard, `"policy"`); {
+		select {
+		case heard = <-mallory:
+			require.NotRegexp(t, "grant:|request:|attempt:|principal:", heard)
+		case <-time.After(15 * time.Second):
+			t.Fatal("mallory hears nothing")
+		}
+	}
+	require.Equal(t, 1, recorded(), "her own one")
 }
 
 func TestEventsAreBounded(t *testing.T) {

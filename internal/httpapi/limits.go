@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -62,21 +63,37 @@ func (s *Server) rateOptions() []httprate.Option {
 // perCaller bounds what one caller may send, from wherever.
 func (s *Server) perCaller(next http.Handler) http.Handler { return s.callers.Handler(next) }
 
-// inFlight bounds how much is worked on at once. Streams and long polls hold
-// no slot: the hub counts them.
+// inFlight bounds how much is worked on at once. Streams and long polls give
+// their slot back while they wait, when the hub counts them.
 func (s *Server) inFlight(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if waits(r) {
-			next.ServeHTTP(w, r)
-			return
-		}
 		select {
 		case s.slots <- struct{}{}:
-			defer func() { <-s.slots }()
+			callOf(r.Context()).working = true
+			defer s.leave(r.Context())
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")
 			s.problem(w, r, &access.Error{Code: access.NotReady, Message: "More is being asked than can be answered. Try again in a moment."})
 		}
 	})
+}
+
+// leave gives the call's slot back, if it holds one.
+func (s *Server) leave(ctx context.Context) {
+	if c := callOf(ctx); c.working {
+		c.working = false
+		<-s.slots
+	}
+}
+
+// enter takes a slot again after a wait.
+func (s *Server) enter(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		callOf(ctx).working = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -141,23 +141,22 @@ func (s *Server) crossOrigin(next http.Handler) http.Handler {
 
 var errCrossOrigin = &access.Error{Code: access.CrossOrigin, Message: "Another site made your browser send this, so it was refused. Open Rampkeeper itself and try there."}
 
-// deadline bounds how long an answer may take. Streams and long polls bound
-// themselves.
+// deadline bounds how long an answer may take, beside the waiting of a long
+// poll. Streams bound themselves.
 func (s *Server) deadline(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if waits(r) {
+		within := answerTimeout
+		switch chi.RouteContext(r.Context()).RoutePattern() {
+		case base + "/events":
 			next.ServeHTTP(w, r)
 			return
+		case base + "/requests/{request_id}", base + "/grants/{grant_id}":
+			within += waitOf(r.Header.Get("Prefer"))
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), within)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
-}
-
-// waits says whether the request is a stream or a long poll.
-func waits(r *http.Request) bool {
-	return r.Method == http.MethodGet && (r.URL.Path == base+"/events" || waitOf(r.Header.Get("Prefer")) > 0)
 }
 
 // authenticate finds out who is calling.

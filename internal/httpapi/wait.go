@@ -96,6 +96,7 @@ func poll[T any](ctx context.Context, s *Server, stream string, known, prefer *s
 	if err := s.extend(ctx, wait+answerTimeout); err != nil {
 		return v, tag, false, err
 	}
+	s.leave(ctx)
 	over := time.NewTimer(wait)
 	defer over.Stop()
 	again := time.NewTicker(lookEvery)
@@ -115,7 +116,12 @@ func poll[T any](ctx context.Context, s *Server, stream string, known, prefer *s
 		case <-ctx.Done():
 			return v, tag, false, ctx.Err()
 		}
-		if v, tag, err = look(); err != nil || !matches(known, tag) {
+		if err := s.enter(ctx); err != nil {
+			return v, tag, false, err
+		}
+		v, tag, err = look()
+		s.leave(ctx)
+		if err != nil || !matches(known, tag) {
 			return v, tag, err == nil, err
 		}
 	}
