@@ -88,6 +88,7 @@ create table core.login (
 );
 comment on table core.login is 'sign-ins that were begun and have not come back from the identity provider; short-lived';
 create index login_expires_at_ix on core.login (expires_at);
+create index login_created_at_ix on core.login (created_at);
 
 create table core.idempotency (
   principal text not null,

@@ -86,7 +86,7 @@ func TestRateLimits(t *testing.T) {
 		last = s.call("GET", "/api/v1/me", as("alice"))
 	}
 	last.code(t, http.StatusTooManyRequests, access.RateLimited)
-	require.NotEmpty(t, last.header.Get("Retry-After"))
+	require.Contains(t, last.problem(t).Detail, " "+last.header.Get("Retry-After")+" seconds")
 	s.call("GET", "/api/v1/me", as("alan")).is(t, http.StatusOK)
 }
 
@@ -99,6 +99,24 @@ func TestOverload(t *testing.T) {
 	require.Equal(t, "1", a.header.Get("Retry-After"))
 	<-s.slots
 	s.call("GET", "/api/v1/me", as("alice")).is(t, http.StatusOK)
+}
+
+// Sign-ins that wait to come back are few in all, and the oldest go first: one
+// address cannot begin so many that others' are lost.
+func TestSignInsAreBoundedByAddress(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, func(c *Config) { c.TrustedProxies = []string{"127.0.0.0/8"} })
+	for _, path := range []string{"/auth/login", "/auth/callback"} {
+		from := func(address string) int { return s.call("GET", path, with("X-Forwarded-For", address)).status }
+		refused := 0
+		for i := range 130 { // the window may turn in between
+			if from(fmt.Sprintf("2001:db8::%x", i+1)) == http.StatusTooManyRequests {
+				refused++
+			}
+		}
+		require.GreaterOrEqual(t, refused, 10, "a network is one address: %s", path)
+		require.NotEqual(t, http.StatusTooManyRequests, from("2001:db8:0:1::1"), path)
+	}
 }
 
 // Whoever prefers to wait is bounded like everybody else while there is work.

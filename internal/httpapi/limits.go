@@ -36,10 +36,11 @@ func (s *Server) limitBody(next http.Handler) http.Handler {
 
 // perAddress bounds what one address may send, whoever it is. Networks are
 // counted as a provider hands them out: an IPv6 client has a whole /64.
-func (s *Server) perAddress(next http.Handler) http.Handler {
-	return httprate.LimitBy(s.AnonymousRatePerMinute, time.Minute, func(r *http.Request) (string, error) {
+// Each use counts for itself.
+func (s *Server) perAddress(perMinute int) func(http.Handler) http.Handler {
+	return httprate.LimitBy(perMinute, time.Minute, func(r *http.Request) (string, error) {
 		return httprate.CanonicalizeIP(middleware.GetClientIP(r.Context())), nil
-	}, s.rateOptions()...)(next)
+	}, s.rateOptions()...)
 }
 
 // limitCallers makes the one counter that all operations share.
@@ -53,7 +54,7 @@ func (s *Server) limitCallers() *httprate.RateLimiter {
 func (s *Server) rateOptions() []httprate.Option {
 	return []httprate.Option{
 		httprate.WithLimitHandler(func(w http.ResponseWriter, r *http.Request) {
-			s.problem(w, r, &access.Error{Code: access.RateLimited, Message: "Too many calls. Wait for the seconds in Retry-After."})
+			s.problem(w, r, &access.Error{Code: access.RateLimited, Message: "Too many calls. Wait " + w.Header().Get("Retry-After") + " seconds."})
 		}),
 		httprate.WithErrorHandler(s.problem),
 		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),

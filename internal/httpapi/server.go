@@ -41,6 +41,9 @@ type Config struct {
 	// AnonymousRatePerMinute is how many calls one address may make before
 	// anybody is known (default 30000).
 	AnonymousRatePerMinute int
+	// SignInRatePerMinute is how many sign-ins one address may begin, and how
+	// many it may come back with (default 60).
+	SignInRatePerMinute int
 	// MaxInFlight is how many calls are worked on at once (default 256).
 	MaxInFlight int
 	// MaxWatchers is how many streams and long polls wait at once (default
@@ -104,6 +107,7 @@ func (c *Config) defaults() {
 	}{
 		{&c.RatePerMinute, 3000},
 		{&c.AnonymousRatePerMinute, 30000},
+		{&c.SignInRatePerMinute, 60},
 		{&c.MaxInFlight, 256},
 		{&c.MaxWatchers, 1000},
 		{&c.MaxWatchersEach, 20},
@@ -139,7 +143,7 @@ func (s *Server) routes() (http.Handler, error) {
 		clientIP,    // who connects, for the log and the rates
 		escapedPath, // a %2F stays inside its segment
 		s.crossOrigin,
-		s.perAddress,
+		s.perAddress(s.AnonymousRatePerMinute),
 		s.limitBody,
 	)
 
@@ -155,8 +159,8 @@ func (s *Server) routes() (http.Handler, error) {
 	r.Get("/schemas/contract.v1.json", s.contractSchema)
 	r.Get("/problems/{code}", s.problemPage)
 	r.Get("/.well-known/rampkeeper", s.discovery)
-	r.Get("/auth/login", s.Auth.Login)
-	r.Get("/auth/callback", s.Auth.Callback)
+	r.With(s.perAddress(s.SignInRatePerMinute)).Get("/auth/login", s.Auth.Login)
+	r.With(s.perAddress(s.SignInRatePerMinute)).Get("/auth/callback", s.Auth.Callback)
 	r.Post("/auth/logout", s.Auth.Logout)
 
 	strict := api.NewStrictHandlerWithOptions(operations{s}, nil, api.StrictHTTPServerOptions{

@@ -32,7 +32,8 @@ insert into core.login (state_hash, nonce, verifier, return_to, created_at, expi
 values (@state_hash, @nonce, @verifier, @return_to, @now, @expires_at)`
 
 // InsertLogin notes a sign-in that begins. Expired ones go, and beyond the
-// bound the oldest ones: somebody who begins many puts out their own first.
+// bound the oldest ones, whoever began them: how many somebody begins has to
+// be bounded before this.
 func (tx *Tx) InsertLogin(ctx context.Context, l Login) error {
 	if err := tx.exec(ctx, trimLogins, pgx.NamedArgs{"now": tx.Now, "most": mostLogins - 1}); err != nil {
 		return fmt.Errorf("trimming logins: %w", err)
