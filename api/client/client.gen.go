@@ -858,7 +858,7 @@ type Problem struct {
 	Detail string  `json:"detail,omitempty,omitzero"`
 	Errors []Fault `json:"errors,omitempty,omitzero"`
 
-	// Instance The object this is about.
+	// Instance The path of the call.
 	Instance string `json:"instance,omitempty,omitzero"`
 
 	// Reasons Of a `policy_refused`, why, and what would work.

@@ -241,7 +241,7 @@ func TestProblemForPrograms(t *testing.T) {
 	s.auth.Callback(w, r)
 	require.Equal(t, http.StatusBadRequest, w.Code)
 	require.Equal(t, "application/problem+json", w.Header().Get("Content-Type"))
-	require.JSONEq(t, `{"type":"/problems/validation_failed","title":"Bad Request","status":400,"code":"validation_failed",
+	require.JSONEq(t, `{"type":"/problems/validation_failed","title":"The input is not valid","status":400,"code":"validation_failed",
 		"detail":"This sign-in was not begun in this browser, was used already, or took more than ten minutes. Sign in again.",
 		"instance":"/auth/callback","request_id":"r-1"}`, w.Body.String())
 }

@@ -27,25 +27,31 @@ var (
 		return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	}()
 
-	// statuses of what the handlers of this package answer; the others are
-	// faults of ours.
-	statuses = map[access.Code]int{
-		access.Invalid:         http.StatusBadRequest,
-		access.Unauthenticated: http.StatusUnauthorized,
-		access.Forbidden:       http.StatusForbidden,
-		access.CrossOrigin:     http.StatusForbidden,
-		access.NotReady:        http.StatusServiceUnavailable,
+	// presentations of what the handlers of this package answer, as the API
+	// shows them; the others are faults of ours.
+	presentations = map[access.Code]presentation{
+		access.Invalid:         {http.StatusBadRequest, "The input is not valid"},
+		access.Unauthenticated: {http.StatusUnauthorized, "Sign in first"},
+		access.Forbidden:       {http.StatusForbidden, "Not allowed"},
+		access.CrossOrigin:     {http.StatusForbidden, "Refused from another site"},
+		access.NotReady:        {http.StatusServiceUnavailable, "Not ready"},
+		access.Internal:        {http.StatusInternalServerError, "Something went wrong"},
 	}
 )
+
+type presentation struct {
+	status int
+	title  string
+}
 
 // fail answers a person with a page and a program with a problem document.
 // Neither holds anything that came from outside.
 func (a *Authenticator) fail(w http.ResponseWriter, r *http.Request, err error) {
 	e := access.AsError(err)
-	status, ok := statuses[e.Code]
-	if !ok {
-		status = http.StatusInternalServerError
+	shown, ok := presentations[e.Code]
+	if !ok || e.Code == access.Internal {
 		e = access.AsError(errUnsaid)
+		shown = presentations[access.Internal]
 		a.config.Log.ErrorContext(r.Context(), "signing in or out failed", "path", r.URL.Path, "err", err)
 	} else {
 		a.config.Log.InfoContext(r.Context(), "signing in or out was refused", "path", r.URL.Path, "err", err)
@@ -53,7 +59,7 @@ func (a *Authenticator) fail(w http.ResponseWriter, r *http.Request, err error) 
 	h := w.Header()
 	noStore(w)
 	h.Set("X-Content-Type-Options", "nosniff")
-	if status == http.StatusServiceUnavailable {
+	if shown.status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", "30")
 	}
 	var body bytes.Buffer
@@ -68,11 +74,11 @@ func (a *Authenticator) fail(w http.ResponseWriter, r *http.Request, err error) 
 	} else {
 		h.Set("Content-Type", "application/problem+json")
 		_ = json.NewEncoder(&body).Encode(map[string]any{
-			"type": "/problems/" + string(e.Code), "title": http.StatusText(status), "status": status,
-			"detail": e.Message, "instance": r.URL.Path, "code": e.Code, "request_id": h.Get("X-Request-Id"),
+			"type": "/problems/" + string(e.Code), "title": shown.title, "status": shown.status,
+			"detail": e.Message, "instance": r.URL.EscapedPath(), "code": e.Code, "request_id": h.Get("X-Request-Id"),
 		})
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(shown.status)
 	_, _ = body.WriteTo(w) // the client may be gone
 }
 

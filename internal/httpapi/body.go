@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
@@ -82,11 +83,12 @@ func (s *Server) strictBody(next http.Handler) http.Handler {
 			}
 			canonical = body
 			if kind == jsonType {
-				v, faults := parseStrict(body)
+				v, nulls, faults := parseStrict(body)
 				if len(faults) > 0 {
 					s.problem(w, r, &access.Error{Code: access.Invalid, Message: "The body cannot be taken as it is.", Details: faults})
 					return
 				}
+				keepUnknown(s.operation(r).body, v, nulls)
 				if canonical, err = json.Marshal(v); err != nil {
 					s.problem(w, r, fmt.Errorf("writing the canonical body: %w", err))
 					return
@@ -99,6 +101,26 @@ func (s *Server) strictBody(next http.Handler) http.Handler {
 		callOf(r.Context()).bodyHash = access.DigestOf([]string{r.Method, r.URL.EscapedPath(), r.URL.RawQuery, string(canonical)})
 		next.ServeHTTP(w, r)
 	})
+}
+
+// keepUnknown puts back the members that were null and that the schema does
+// not know, so that they are refused as any other.
+func keepUnknown(schema *jsonschema.Schema, v any, nulls []nullMember) {
+	if len(nulls) == 0 {
+		return
+	}
+	for _, n := range nulls {
+		n.of[n.name] = nil
+	}
+	unknown := map[string]bool{}
+	for _, f := range against(schema, v, access.Detail{}) {
+		unknown[f.Pointer] = unknown[f.Pointer] || f.Detail == notAMember
+	}
+	for _, n := range nulls {
+		if !unknown[n.pointer] {
+			delete(n.of, n.name)
+		}
+	}
 }
 
 func setBody(r *http.Request, b []byte) {

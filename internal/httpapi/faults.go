@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -43,13 +44,15 @@ func schemaFaults(e *jsonschema.ValidationError, at access.Detail) []access.Deta
 		}
 	case *kind.AdditionalProperties:
 		for _, name := range k.Properties {
-			faults = append(faults, place("/"+escapePointer(printable(name)), "is not a member of this object"))
+			faults = append(faults, place("/"+escapePointer(printable(name)), notAMember))
 		}
 	default:
 		faults = append(faults, place("", said(e.ErrorKind)))
 	}
 	return faults
 }
+
+const notAMember = "is not a member of this object"
 
 // said puts a fault into words that never quote the value: it may be a
 // secret, or far too long.
@@ -69,7 +72,7 @@ func said(k jsonschema.ErrorKind) string {
 		if slices.ContainsFunc(formats, func(f jsonschema.Format) bool { return f.Name == k.Want }) {
 			return k.Err.Error() // our own words
 		}
-		return "is not a valid " + k.Want + example(k.Want)
+		return "is not a valid " + k.Want
 	case *kind.Pattern:
 		return form(k.Want)
 	case *kind.MinLength:
@@ -90,8 +93,21 @@ func said(k jsonschema.ErrorKind) string {
 	return "is not valid"
 }
 
-// formats are those that only our specification has.
+// formats are those that only our specification has, and what it wants of an
+// instant: one that Go reads, and not its zero, which stands for none.
 var formats = []jsonschema.Format{
+	{Name: "date-time", Validate: func(v any) error {
+		s, ok := v.(string)
+		var at time.Time
+		switch {
+		case !ok:
+		case at.UnmarshalText([]byte(s)) != nil:
+			return errors.New("is not an instant, such as 2026-11-23T14:00:00Z")
+		case at.Unix() < 0:
+			return errors.New("is before 1970")
+		}
+		return nil
+	}},
 	{Name: "length-of-time", Validate: func(v any) error {
 		s, ok := v.(string)
 		if !ok {
@@ -112,6 +128,9 @@ var formats = []jsonschema.Format{
 // form says what a pattern wants, where it can be said.
 func form(pattern string) string {
 	if prefix, _, ok := strings.Cut(strings.TrimPrefix(pattern, "^"), "_[0-7]"); ok {
+		if word, prefix, also := strings.Cut(strings.TrimPrefix(prefix, "("), "|"); also {
+			return "is neither " + word + " nor an id of the form " + prefix + "_…"
+		}
 		return "is not an id of the form " + prefix + "_…"
 	}
 	switch pattern {
@@ -121,13 +140,6 @@ func form(pattern string) string {
 		return "is not a SHA-256 in hexadecimal"
 	}
 	return "does not have the form " + pattern
-}
-
-func example(format string) string {
-	if format == "date-time" {
-		return ", such as 2026-11-23T14:00:00Z"
-	}
-	return ""
 }
 
 // pointerOf finds the member that encoding/json could not take.

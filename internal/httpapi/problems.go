@@ -139,6 +139,7 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 		Status:     shown.status,
 		Detail:     e.Message,
 		Code:       api.ProblemCode(e.Code),
+		Instance:   r.URL.EscapedPath(),
 		RequestID:  c.requestID,
 		Reasons:    e.Reasons,
 		DecisionID: e.DecisionID,

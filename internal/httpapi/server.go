@@ -167,22 +167,20 @@ func (s *Server) routes() (http.Handler, error) {
 		RequestErrorHandlerFunc:  s.undecodable,
 		ResponseErrorHandlerFunc: s.problem,
 	})
-	api.HandlerWithOptions(strict, api.ChiServerOptions{
-		BaseURL:          base,
-		BaseRouter:       r,
-		ErrorHandlerFunc: s.undecodable,
-		// The last of these runs first.
-		Middlewares: []api.MiddlewareFunc{
-			s.validate,     // against the specification
-			s.strictBody,   // one JSON document, said once and plainly
-			s.strictQuery,  // only parameters that exist
-			s.contentType,  // 415
-			s.perCaller,    // 429
-			s.authenticate, // 401
-			s.inFlight,     // 503 when overloaded
-			s.deadline,     // an answer in time, or none
-		},
-	})
+	// These run before the generated code reads the parameters, so that
+	// strangers hear of nothing but that they are, and faults are told in our
+	// words.
+	checked := r.With(
+		s.deadline,     // an answer in time, or none
+		s.inFlight,     // 503 when overloaded
+		s.authenticate, // 401
+		s.perCaller,    // 429
+		s.contentType,  // 415
+		s.strictQuery,  // only parameters that exist
+		s.strictBody,   // one JSON document, said once and plainly
+		s.validate,     // against the specification
+	)
+	api.HandlerWithOptions(strict, api.ChiServerOptions{BaseURL: base, BaseRouter: checked, ErrorHandlerFunc: s.undecodable})
 	return r, nil
 }
 

@@ -19,23 +19,30 @@ const maxDepth = 32
 // parseStrict reads one JSON document and reports every way in which two
 // readers could understand it differently: members given twice or in another
 // case, text after its end, characters that JSON cannot carry. What comes
-// back has no members that are null, which means absent.
-func parseStrict(body []byte) (any, []access.Detail) {
+// back has no members that are null, which means absent; they are told apart.
+func parseStrict(body []byte) (v any, nulls []nullMember, faults []access.Detail) {
 	if bytes.HasPrefix(body, []byte("\xef\xbb\xbf")) {
-		return nil, []access.Detail{{Detail: "starts with a byte order mark; send plain UTF-8"}}
+		return nil, nil, []access.Detail{{Detail: "starts with a byte order mark; send plain UTF-8"}}
 	}
 	if !utf8.Valid(body) {
-		return nil, []access.Detail{{Detail: "is not valid UTF-8 at byte " + strconv.Itoa(invalidAt(body)+1)}}
+		return nil, nil, []access.Detail{{Detail: "is not valid UTF-8 at byte " + strconv.Itoa(invalidAt(body)+1)}}
 	}
 	p := parser{body: body, dec: json.NewDecoder(bytes.NewReader(body))}
 	p.dec.UseNumber()
-	v := p.value("", 0)
+	v = p.value("", 0)
 	if p.broken == nil {
 		if _, err := p.dec.Token(); !errors.Is(err, io.EOF) {
 			p.fault("", "goes on after its end; send one JSON document")
 		}
 	}
-	return v, p.faults
+	return v, p.nulls, p.faults
+}
+
+// nullMember is a member that was sent as null and left out of its object.
+type nullMember struct {
+	of      map[string]any
+	name    string
+	pointer string // as a fault has it
 }
 
 func invalidAt(b []byte) int {
@@ -52,6 +59,7 @@ func invalidAt(b []byte) int {
 type parser struct {
 	body   []byte
 	dec    *json.Decoder
+	nulls  []nullMember
 	faults []access.Detail
 	broken error // syntax: there is no going on
 }
@@ -169,6 +177,8 @@ func (p *parser) object(pointer string, depth int) any {
 		folded[strings.ToLower(name)] = name
 		if v := p.value(at, depth+1); v != nil {
 			members[name] = v
+		} else {
+			p.nulls = append(p.nulls, nullMember{members, name, pointer + "/" + escapePointer(printable(name))})
 		}
 	}
 	p.token(pointer)

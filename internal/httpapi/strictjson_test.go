@@ -41,7 +41,7 @@ func TestParseStrict(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			v, faults := parseStrict([]byte(tt.body))
+			v, _, faults := parseStrict([]byte(tt.body))
 			require.Equal(t, tt.faults, faults)
 			if faults == nil {
 				b, err := json.Marshal(v)
@@ -50,9 +50,9 @@ func TestParseStrict(t *testing.T) {
 			}
 		})
 	}
-	_, faults := parseStrict([]byte(strings.Repeat("[", 100_000)))
+	_, _, faults := parseStrict([]byte(strings.Repeat("[", 100_000)))
 	require.Equal(t, "nests too deep", faults[0].Detail)
-	_, faults = parseStrict(nil)
+	_, _, faults = parseStrict(nil)
 	require.Len(t, faults, 1)
 }
 
@@ -63,7 +63,7 @@ func FuzzParseStrict(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		v, faults := parseStrict(body)
+		v, _, faults := parseStrict(body)
 		if faults != nil {
 			return
 		}
@@ -74,7 +74,7 @@ func FuzzParseStrict(f *testing.F) {
 		require.ErrorIs(t, dec.Decode(&theirs), io.EOF)
 		canonical, err := json.Marshal(v)
 		require.NoError(t, err)
-		again, faults := parseStrict(canonical)
+		again, _, faults := parseStrict(canonical)
 		require.Empty(t, faults)
 		require.Equal(t, v, again)
 	})

@@ -86,7 +86,12 @@ func (p parameter) faults(r *http.Request) []access.Detail {
 	case !given:
 		return nil
 	}
-	return against(p.schema, p.value(text), at)
+	v := p.value(text)
+	if _, isText := v.(string); isText && p.kind != openapi3.TypeString {
+		at.Detail = map[string]string{openapi3.TypeInteger: "is not a whole number", openapi3.TypeBoolean: "is neither true nor false"}[p.kind]
+		return []access.Detail{at}
+	}
+	return against(p.schema, v, at)
 }
 
 // text gives the parameter as it was sent.
@@ -111,7 +116,7 @@ func (p parameter) text(r *http.Request) (text string, given bool, err error) {
 }
 
 // value reads the text as the kind of value that the schema wants, and leaves
-// it a string where that is not possible: then the schema says what is wrong.
+// it a string where that is not possible.
 func (p parameter) value(text string) any {
 	switch p.kind {
 	case openapi3.TypeInteger:

@@ -86,6 +86,9 @@ func TestShorten(t *testing.T) {
 	s.call("POST", grant+"/shorten", as("alice"), with("If-Match", `*`), body(`{"duration":"5m","expires_at":"2030-01-01T00:00:00Z"}`)).code(t, http.StatusBadRequest, access.Invalid)
 	s.call("POST", grant+"/shorten", as("mallory"), with("If-Match", `*`), body(`{"duration":"5m"}`)).code(t, http.StatusNotFound, access.NotFound)
 
+	p = s.call("POST", grant+"/shorten", as("alice"), with("If-Match", `*`), body(`{"expires_at":"2020-01-01T00:00:00Z"}`)).code(t, http.StatusBadRequest, access.Invalid)
+	require.Equal(t, "/expires_at", p.Errors[0].Pointer)
+
 	after := read[api.Grant](t, s.call("POST", grant+"/shorten", as("alice"), with("If-Match", seen.header.Get("ETag")), body(`{"duration":"5m"}`)).is(t, http.StatusOK))
 	require.Equal(t, before.StartedAt.Add(5*time.Minute), after.ExpiresAt)
 	later := after.ExpiresAt.Add(time.Hour).Format(time.RFC3339)
