@@ -39,7 +39,15 @@
 --      refuses new sessions from the end of a grant on:
 --          hostssl  all  +rampkeeper_login  0.0.0.0/0  scram-sha-256
 --
---   4. Only if people keep logins of their own (create_logins: false), for
+--   4. How many sessions a login that the broker made may have at once. It is
+--      10 unless you say otherwise, so that nobody keeps the broker out by
+--      taking every connection there is; it counts from the next grant on:
+--          ALTER ROLE rampkeeper_login CONNECTION LIMIT 20;
+--      On 16 and later keep some connections for the broker besides, in
+--      postgresql.conf; rampkeeper_broker may use them:
+--          reserved_connections = 3
+--
+--   5. Only if people keep logins of their own (create_logins: false), for
 --      each of them:
 --          GRANT rampkeeper_adopted TO alice;
 --
@@ -48,6 +56,7 @@
 
 BEGIN;
 SET LOCAL client_min_messages = warning; -- not a word about what is there already
+SET LOCAL search_path = pg_catalog, pg_temp;
 
 DO $setup$
 DECLARE
@@ -64,6 +73,19 @@ BEGIN
 	IF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
 			WHERE n.nspname = 'rampkeeper_target' AND NOT r.rolsuper) THEN
 		RAISE EXCEPTION 'a schema rampkeeper_target exists here and belongs to somebody who is not a superuser: look at it first';
+	END IF;
+	-- What lies in the schema is going to run with the owner's rights.
+	SELECT x.what INTO what FROM (
+			SELECT p.oid::regprocedure::text, p.proowner FROM pg_catalog.pg_proc p WHERE p.pronamespace = to_regnamespace('rampkeeper_target')
+			UNION ALL SELECT c.oid::regclass::text, c.relowner FROM pg_catalog.pg_class c WHERE c.relnamespace = to_regnamespace('rampkeeper_target')
+		) AS x(what, owner) JOIN pg_catalog.pg_roles r ON r.oid = x.owner
+		WHERE NOT r.rolsuper AND r.rolname <> 'rampkeeper_grantor' LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '% belongs to somebody who is not a superuser: look at it first', what;
+	END IF;
+	SELECT m.member::regrole::text INTO name FROM pg_catalog.pg_auth_members m WHERE m.roleid = to_regrole('rampkeeper_grantor') LIMIT 1;
+	IF FOUND THEN
+		RAISE EXCEPTION '% is a member of rampkeeper_grantor, which nobody may be: look at it first', name;
 	END IF;
 	FOR name, what IN VALUES
 		('rampkeeper_grantor', 'Owns the functions of schema rampkeeper_target. Nobody logs in as it or becomes it.'),
@@ -94,6 +116,9 @@ BEGIN
 	ELSE
 		GRANT pg_signal_backend, pg_read_all_stats TO rampkeeper_grantor;
 		GRANT rampkeeper_login, rampkeeper_canary TO rampkeeper_grantor WITH ADMIN OPTION;
+	END IF;
+	IF v16 THEN -- ending access must not fail because others took every connection
+		EXECUTE 'GRANT pg_use_reserved_connections TO rampkeeper_broker';
 	END IF;
 END
 $setup$;
@@ -178,15 +203,23 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 		ELSE 'foreign' END
 $$;
 
--- Whether the broker's own membership exists. Since 16 each grantor's is a row
--- of its own; before, there is one row, which may be an administrator's from
--- before the broker granted the same.
-CREATE OR REPLACE FUNCTION rampkeeper_target.is_granted(p_login oid, p_role oid) RETURNS boolean
+-- Whether there is a membership that the broker granted. Since 16 each
+-- grantor's is a row of its own. Before, there is one row, of whoever granted
+-- first: an administrator's is left alone, and theirs from after the broker's
+-- leaves no trace.
+CREATE OR REPLACE FUNCTION rampkeeper_target.is_ours(p_login oid, p_role oid) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 	SELECT EXISTS (SELECT FROM pg_auth_members m WHERE m.member = p_login AND m.roleid = p_role
-		AND (m.grantor = (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor')
-			OR current_setting('server_version_num')::int < 160000
-				AND EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = p_login AND h.role_oid = p_role)))
+		AND m.grantor = (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor'))
+$$;
+
+-- Whether the login is a member for the broker: by the broker's own row or,
+-- before 16, by the administrator's that keeps it from having one.
+CREATE OR REPLACE FUNCTION rampkeeper_target.is_granted(p_login oid, p_role oid) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+	SELECT rampkeeper_target.is_ours(p_login, p_role) OR current_setting('server_version_num')::int < 160000
+		AND EXISTS (SELECT FROM pg_auth_members m WHERE m.member = p_login AND m.roleid = p_role)
+		AND EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login_oid = p_login AND h.role_oid = p_role)
 $$;
 
 -- The roles that the login holds from the broker, in any database.
@@ -275,9 +308,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 	GROUP BY r.rolname ORDER BY r.rolname
 $$;
 
--- How one login stands with one role. Changes nothing.
-CREATE OR REPLACE FUNCTION rampkeeper_target.status(p_login text, p_role text,
-	OUT kind text, OUT can_login boolean, OUT valid_until timestamptz, OUT granted boolean, OUT removing boolean, OUT others int, OUT sessions int)
+-- How one login stands with one role. Changes nothing. What it gives may be
+-- another from version to version, which CREATE OR REPLACE refuses.
+DROP FUNCTION IF EXISTS rampkeeper_target.status(text, text);
+CREATE FUNCTION rampkeeper_target.status(p_login text, p_role text,
+	OUT kind text, OUT can_login boolean, OUT valid_until timestamptz, OUT granted boolean, OUT removing boolean, OUT others int, OUT sessions int,
+	OUT standing text) -- who else granted the same
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
 	held rampkeeper_target.held%ROWTYPE;
@@ -287,9 +323,11 @@ BEGIN
 	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
 	v_login := coalesce(held.login_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_login));
 	v_role := coalesce(held.role_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_role));
-	kind := 'none'; can_login := false; others := 0; sessions := 0;
+	others := 0; standing := '';
 	granted := coalesce(rampkeeper_target.is_granted(v_login, v_role), false);
 	removing := coalesce(held.removing, false);
+	-- A session outlives its login, which an administrator may have dropped.
+	SELECT count(*) INTO sessions FROM pg_stat_activity a WHERE a.usesysid = v_login;
 	SELECT rampkeeper_target.kind_of(r.oid), r.rolcanlogin, CASE WHEN isfinite(r.rolvaliduntil) THEN r.rolvaliduntil END INTO kind, can_login, valid_until
 		FROM pg_roles r WHERE r.oid = v_login;
 	IF NOT FOUND THEN
@@ -297,7 +335,8 @@ BEGIN
 		RETURN;
 	END IF;
 	SELECT count(*) INTO others FROM rampkeeper_target.held_by(v_login) AS h(role) WHERE h.role IS DISTINCT FROM v_role;
-	SELECT count(*) INTO sessions FROM pg_stat_activity a WHERE a.usesysid = v_login;
+	SELECT coalesce(string_agg(m.grantor::regrole::text, ', ' ORDER BY m.grantor), '') INTO standing FROM pg_auth_members m
+		WHERE m.member = v_login AND m.roleid = v_role AND m.grantor IS DISTINCT FROM (SELECT oid FROM pg_roles WHERE rolname = 'rampkeeper_grantor');
 END
 $$;
 
@@ -358,12 +397,19 @@ BEGIN
 		PERFORM rampkeeper_target.refuse('RKP01', format('what login %I gets would reach others, who are members of it: %s', p_login, why));
 	END IF;
 
+	-- The book must not forget a login or role that was renamed, or dropped
+	-- while sessions were inside: they may still have the access.
+	IF EXISTS (SELECT FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role AND (h.login_oid <> login.oid OR h.role_oid <> v_role)) THEN
+		PERFORM rampkeeper_target.refuse('RKR01', format('somebody replaced login %I or role %I while it was granted; that grant must be removed first', p_login, p_role));
+	END IF;
+
 	INSERT INTO rampkeeper_target.held AS h (login, role, login_oid, role_oid, until, granted_at)
 		VALUES (p_login, p_role, login.oid, v_role, p_until, clock_timestamp())
 		ON CONFLICT ON CONSTRAINT held_pkey DO UPDATE
 		SET login_oid = excluded.login_oid, role_oid = excluded.role_oid, until = excluded.until, removing = false, cut_before = NULL;
 	IF kind = 'made' THEN
-		EXECUTE format('ALTER ROLE %I LOGIN VALID UNTIL %L', p_login,
+		EXECUTE format('ALTER ROLE %I LOGIN CONNECTION LIMIT %s VALID UNTIL %L', p_login,
+			(SELECT CASE WHEN r.rolconnlimit < 0 THEN 10 ELSE r.rolconnlimit END FROM pg_roles r WHERE r.rolname = 'rampkeeper_login'),
 			(SELECT max(h.until) FROM rampkeeper_target.held h WHERE h.login_oid = login.oid AND NOT h.removing));
 		IF NOT login.rolcanlogin THEN -- an old password must not come back to life
 			EXECUTE format('ALTER ROLE %I PASSWORD NULL', p_login);
@@ -393,7 +439,7 @@ BEGIN
 	v_login := coalesce(held.login_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_login));
 	v_role := coalesce(held.role_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_role));
 	was_present := coalesce(rampkeeper_target.is_granted(v_login, v_role), false);
-	IF was_present THEN
+	IF rampkeeper_target.is_ours(v_login, v_role) THEN
 		EXECUTE format('REVOKE %I FROM %I', (SELECT rolname FROM pg_roles WHERE oid = v_role), (SELECT rolname FROM pg_roles WHERE oid = v_login));
 	END IF;
 	IF held.login IS NOT NULL OR was_present THEN
@@ -416,6 +462,7 @@ SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO' SET timezone = 'UTC'
 DECLARE
 	held rampkeeper_target.held%ROWTYPE;
 	login pg_roles%ROWTYPE;
+	v_login oid;
 	kind text;
 	turn_off boolean;
 	latest timestamptz;
@@ -424,22 +471,25 @@ BEGIN
 	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
 	pids := '{}'; done := true;
 	SELECT * INTO held FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role;
-	SELECT * INTO login FROM pg_roles WHERE oid = held.login_oid OR held.login_oid IS NULL AND rolname::text = p_login;
-	IF login.oid IS NULL THEN
+	v_login := coalesce(held.login_oid, (SELECT oid FROM pg_roles WHERE rolname::text = p_login));
+	IF v_login IS NULL THEN
 		RETURN;
 	END IF;
 	IF held.login IS NOT NULL AND NOT held.removing THEN
 		PERFORM rampkeeper_target.refuse('RKR01', format('login %I was given role %I again', p_login, p_role));
 	END IF;
-	kind := rampkeeper_target.kind_of(login.oid);
-	turn_off := kind = 'made' AND NOT EXISTS (SELECT FROM rampkeeper_target.held_by(login.oid));
+	-- An administrator may have dropped the login; its sessions live on, and
+	-- the book knows it as one that was made or adopted.
+	SELECT * INTO login FROM pg_roles WHERE oid = v_login;
+	kind := CASE WHEN FOUND THEN rampkeeper_target.kind_of(v_login) ELSE 'dropped' END;
+	turn_off := kind = 'made' AND NOT EXISTS (SELECT FROM rampkeeper_target.held_by(v_login));
 	IF held.login IS NOT NULL AND held.cut_before IS NULL THEN
 		held.cut_before := clock_timestamp(); -- remove() has committed: who comes later gets nothing
 		UPDATE rampkeeper_target.held h SET cut_before = held.cut_before WHERE h.login = p_login AND h.role = p_role;
 	END IF;
 
 	SELECT coalesce(array_agg(a.pid), '{}') INTO pids FROM pg_stat_activity a
-		WHERE a.usesysid = login.oid AND (a.backend_start <= held.cut_before OR turn_off);
+		WHERE a.usesysid = v_login AND (a.backend_start <= held.cut_before OR turn_off);
 	IF kind = 'foreign' AND cardinality(pids) > 0 THEN
 		PERFORM rampkeeper_target.refuse('RKR01', format('login %I has lost its mark, so its %s sessions cannot be ended; give it back: GRANT rampkeeper_login (or rampkeeper_adopted) TO %I', p_login, cardinality(pids), p_login));
 	END IF;
@@ -453,7 +503,7 @@ BEGIN
 	ELSIF kind = 'made' AND NOT turn_off AND held.login IS NOT NULL THEN
 		-- Other roles stay: their end is the login's. Not worth failing for: a
 		-- session that may live on can hold the row for as long as it likes.
-		SELECT max(h.until) INTO latest FROM rampkeeper_target.held h WHERE h.login_oid = login.oid AND NOT h.removing;
+		SELECT max(h.until) INTO latest FROM rampkeeper_target.held h WHERE h.login_oid = v_login AND NOT h.removing;
 		IF latest < login.rolvaliduntil THEN
 			BEGIN
 				PERFORM set_config('lock_timeout', '200ms', true);
@@ -474,7 +524,7 @@ BEGIN
 	PERFORM rampkeeper_target.check_name(p_login), rampkeeper_target.check_name(p_role);
 	PERFORM rampkeeper_target.lock_login(p_login), rampkeeper_target.check_time(p_deadline);
 	DELETE FROM rampkeeper_target.held h WHERE h.login = p_login AND h.role = p_role AND h.removing AND h.cut_before IS NOT NULL
-		AND NOT rampkeeper_target.is_granted(h.login_oid, h.role_oid);
+		AND NOT rampkeeper_target.is_ours(h.login_oid, h.role_oid);
 END
 $$;
 

@@ -29,6 +29,7 @@ func (c *Connector) canary(ctx context.Context) []connector.Check {
 
 	checks := c.canaryGrant(ctx, e)
 	name := "canary: nothing is left"
+	ctx = context.WithoutCancel(ctx) // even if nobody waits for the answer any more
 	if _, err := c.remove(ctx, e); err != nil {
 		return append(checks, failed(name, err))
 	}

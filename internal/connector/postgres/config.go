@@ -35,7 +35,7 @@ type Config struct {
 	// StatementTimeout bounds every statement on the server; default 10s.
 	StatementTimeout time.Duration
 	// MaxConns is the most connections held to the target for grants, and as
-	// many again for removals; default 4.
+	// many again for removals and reading back; default 4.
 	MaxConns int
 	// ClientURL is what people connect to, without user and password; the
 	// default is host, port, database and TLS mode of URL.

@@ -18,7 +18,7 @@ const (
 	removeQuery  = `SELECT rampkeeper_target.remove(@login, @role, @deadline)`
 	cutQuery     = `SELECT pids, done FROM rampkeeper_target.cut(@login, @role, @deadline)`
 	settleQuery  = `SELECT rampkeeper_target.settle(@login, @role, @deadline)`
-	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions FROM rampkeeper_target.status(@login, @role)`
+	statusQuery  = `SELECT kind, can_login, valid_until, granted, removing, others, sessions, standing FROM rampkeeper_target.status(@login, @role)`
 	remainsQuery = `SELECT f FROM rampkeeper_target.remains(@login, @role) AS f`
 )
 
@@ -46,11 +46,11 @@ func (c *Connector) ensure(ctx context.Context, e access.EntitlementKey, until t
 	}
 	st, err := c.status(ctx, s, e)
 	if err != nil {
-		return connector.Observation{}, err
+		return connector.Observation{}, uncertain(err)
 	}
 	o := c.observation(st)
 	if !o.Present || !st.CanLogin {
-		return o, refused(temporary, fmt.Sprintf("%s did not keep the grant: somebody else changed role %q or login %q at the same moment.", c.cfg.Name, e.Permission, e.Account))
+		return o, changed(fmt.Sprintf("%s did not keep the grant: somebody else changed role %q or login %q at the same moment.", c.cfg.Name, e.Permission, e.Account))
 	}
 	return o, nil
 }
@@ -63,8 +63,10 @@ func (c *Connector) Observe(ctx context.Context, e access.EntitlementKey) (conne
 	return c.observe(ctx, e)
 }
 
+// observe is how a removal is verified, and waits for no lock: so it uses the
+// removals' connections.
 func (c *Connector) observe(ctx context.Context, e access.EntitlementKey) (connector.Observation, error) {
-	s, ctx, done, err := c.begin(ctx, c.pool)
+	s, ctx, done, err := c.begin(ctx, c.removals)
 	if err != nil {
 		return connector.Observation{}, err
 	}
@@ -107,6 +109,15 @@ func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connec
 	if err := s.QueryRow(ctx, removeQuery, s.args(e)).Scan(&present); err != nil {
 		return connector.Observation{}, c.explain("Revoking the role", err)
 	}
+	o, err := c.finish(ctx, s, e)
+	if !present {
+		o.Findings = slices.Insert(o.Findings, 0, "already_absent: the role had been revoked before")
+	}
+	return o, uncertain(err)
+}
+
+// finish does what comes after the revocation, and reads everything back.
+func (c *Connector) finish(ctx context.Context, s session, e access.EntitlementKey) (connector.Observation, error) {
 	ended, err := c.cut(ctx, s, e)
 	if err != nil {
 		return connector.Observation{Present: true, SessionsEnded: len(ended)}, err
@@ -121,16 +132,13 @@ func (c *Connector) remove(ctx context.Context, e access.EntitlementKey) (connec
 
 	o := c.observation(st)
 	o.SessionsEnded = len(ended)
-	if !present {
-		o.Findings = append(o.Findings, "already_absent: the role had been revoked before")
-	}
-	o.Findings = append(o.Findings, c.remains(ctx, s, e)...)
+	o.Findings = c.remains(ctx, s, e)
 	switch {
 	case st.Granted || st.Removing:
-		return o, refused(temporary, fmt.Sprintf("%s: login %q holds role %q again; somebody else granted it at the same moment.", c.cfg.Name, e.Account, e.Permission))
+		return o, changed(fmt.Sprintf("%s: login %q holds role %q again; somebody else granted it at the same moment.", c.cfg.Name, e.Account, e.Permission))
 	case st.Kind == "made" && st.Others == 0 && (st.CanLogin || st.Sessions > 0):
 		o.Present = true
-		return o, refused(temporary, fmt.Sprintf("%s: login %q holds nothing any more and is not off yet.", c.cfg.Name, e.Account))
+		return o, changed(fmt.Sprintf("%s: login %q holds nothing any more and is not off yet.", c.cfg.Name, e.Account))
 	}
 	return o, nil
 }
@@ -169,12 +177,12 @@ func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey)
 			break
 		}
 		if remaining(ctx) < 10*pause {
-			return all, refused(temporary, fmt.Sprintf("%s: %d sessions of login %q were told to end and some have not yet.", c.cfg.Name, len(all), e.Account))
+			return all, changed(fmt.Sprintf("%s: %d sessions of login %q were told to end and some have not yet.", c.cfg.Name, len(all), e.Account))
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return all, refused(temporary, fmt.Sprintf("%s: there was no time to see the sessions of login %q end.", c.cfg.Name, e.Account))
+			return all, changed(fmt.Sprintf("%s: there was no time to see the sessions of login %q end.", c.cfg.Name, e.Account))
 		}
 	}
 	return all, nil
@@ -182,13 +190,14 @@ func (c *Connector) cut(ctx context.Context, s session, e access.EntitlementKey)
 
 // status is a row of rampkeeper_target.status().
 type status struct {
-	Kind       string // none, made, adopted or foreign
+	Kind       string // made, adopted or foreign; none: there is no such login
 	CanLogin   bool
 	ValidUntil *time.Time
 	Granted    bool
 	Removing   bool
 	Others     int // other roles from the broker
 	Sessions   int
+	Standing   string // who else granted the same role to the login
 }
 
 func (c *Connector) status(ctx context.Context, s session, e access.EntitlementKey) (status, error) {
@@ -204,6 +213,9 @@ func (c *Connector) observation(st status) connector.Observation {
 	o := connector.Observation{Present: st.Granted, Sessions: st.Sessions}
 	if st.ValidUntil != nil && c.cfg.PasswordAuth {
 		o.Until = *st.ValidUntil
+	}
+	if st.Granted && !st.Removing && st.Standing != "" {
+		o.Findings = append(o.Findings, "standing_membership: the login has the same role from "+st.Standing+" too, and keeps that at the end")
 	}
 	return o
 }

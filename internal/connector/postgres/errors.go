@@ -28,6 +28,22 @@ func refused(final bool, message string) error {
 	return fmt.Errorf("%w (%w)", e, connector.ErrRefused)
 }
 
+// changed is a failure of a call that has changed something, with a sentence
+// for people.
+func changed(message string) error {
+	return &access.Error{Code: access.UpstreamFailed, Message: message}
+}
+
+// uncertain keeps what an error says but not that it is definite: the call
+// had changed something before it failed. Whatever fails after the first
+// statement that changes the target goes through here.
+func uncertain(err error) error {
+	if e, ok := errors.AsType[*access.Error](err); ok {
+		return e
+	}
+	return err
+}
+
 // The SQLSTATEs that target-setup.sql raises.
 const (
 	badName  = "RKN01"

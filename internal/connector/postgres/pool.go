@@ -31,6 +31,7 @@ func New(cfg Config) (*Connector, error) {
 	pc.MinConns, pc.MinIdleConns = 0, 0
 	pc.MaxConnIdleTime = time.Minute
 	pc.ConnConfig.ConnectTimeout = cfg.StatementTimeout
+	pc.HealthCheckPeriod = 10 * time.Second
 	// No prepared statement outlives its call: target-setup.sql may be run anew.
 	pc.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeDescribeExec
 	// whatever the login's own settings say
@@ -50,6 +51,9 @@ func New(cfg Config) (*Connector, error) {
 	if c.pool, err = pgxpool.NewWithConfig(context.Background(), pc.Copy()); err != nil {
 		return nil, fmt.Errorf("connector %q: preparing connections: %w", cfg.Name, plain(err))
 	}
+	// One connection stays open, and none is given back for its age: people
+	// who take every connection of the target must not keep the broker out.
+	pc.MinConns, pc.MaxConnLifetime = 1, 10*365*24*time.Hour
 	if c.removals, err = pgxpool.NewWithConfig(context.Background(), pc); err != nil {
 		c.pool.Close()
 		return nil, fmt.Errorf("connector %q: preparing connections: %w", cfg.Name, plain(err))

@@ -8,6 +8,10 @@
 //   - A session that did SET ROLE keeps the role after REVOKE, NOLOGIN and
 //     even DROP ROLE, and an open cursor goes on. So Remove revokes, commits,
 //     ends the sessions that began before, and looks again until none is left.
+//   - A session outlives its login too, when an administrator drops it. So
+//     sessions are found by the login's oid, which target-setup.sql keeps.
+//   - Whoever opens as many sessions as the server takes keeps everybody out.
+//     So a made login has a CONNECTION LIMIT, and one connection is kept open.
 //   - It ends all sessions of the login that are older than the revocation,
 //     also those used for another permission that stays: which of them hold
 //     the role inside cannot be seen from outside. People connect again.
@@ -37,7 +41,7 @@ type Connector struct {
 	cfg  Config
 	pool *pgxpool.Pool
 	// removals is a pool of its own: grants that hang must not keep a removal
-	// waiting for a connection.
+	// or its verification waiting for a connection.
 	removals *pgxpool.Pool
 	pin      pin
 	client   client

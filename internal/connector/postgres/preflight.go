@@ -19,7 +19,7 @@ const (
 	coalesce((SELECT ssl FROM pg_catalog.pg_stat_ssl WHERE pid = pg_backend_pid()), false) AS tls,
 	has_schema_privilege('rampkeeper_target', 'CREATE') AS writes_schema,
 	(SELECT coalesce(array_agg(o.rolname::text ORDER BY o.rolname), '{}') FROM pg_catalog.pg_roles o
-		WHERE pg_has_role(r.oid, o.oid, 'MEMBER') AND o.oid <> r.oid AND o.rolname <> 'rampkeeper_broker') AS other_roles
+		WHERE pg_has_role(r.oid, o.oid, 'MEMBER') AND o.oid <> r.oid AND o.rolname NOT IN ('rampkeeper_broker', 'pg_use_reserved_connections')) AS other_roles
 FROM pg_catalog.pg_roles r WHERE r.rolname = session_user`
 	preparedQuery = `SELECT role, coalesce(why_not, '') AS why_not FROM rampkeeper_target.prepared()`
 )
@@ -70,6 +70,7 @@ func (c *Connector) look(ctx context.Context) (checks []connector.Check, usable 
 		return checks, false
 	}
 	checks = append(checks, c.tryForbidden(ctx, s, b)...)
+	checks = append(checks, c.checkConnections(ctx, s))
 	return append(checks, c.checkPrepared(ctx, s)...), true
 }
 
@@ -222,8 +223,8 @@ func (c *Connector) checkPrepared(ctx context.Context, s session) []connector.Ch
 	return append([]connector.Check{all}, checks...)
 }
 
-func one[T any](ctx context.Context, s session, sql string) (T, error) {
-	rows, err := s.Query(ctx, sql)
+func one[T any](ctx context.Context, s session, sql string, args ...any) (T, error) {
+	rows, err := s.Query(ctx, sql, args...)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -41,7 +41,7 @@ func TestPreflight(t *testing.T) {
 			"refused: making a role", "refused: joining pg_execute_server_program", "refused: becoming rampkeeper_grantor",
 			"refused: writing the books", "refused: changing the functions", "refused: handing out pg_execute_server_program",
 			"refused: handing out rampkeeper_grantor", "refused: granting to itself", "refused: setting its own password by the functions",
-			"prepared roles", "canary: grant",
+			"connections", "prepared roles", "canary: grant",
 		}
 		if !s.given {
 			want = append(want, "canary: the password lets in", "canary: a wrong password does not", "canary: VALID UNTIL keeps out")

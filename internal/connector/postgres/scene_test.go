@@ -58,6 +58,17 @@ func (sc *scene) also(t *testing.T, s *server, change ...func(*postgres.Config))
 	return c
 }
 
+// otherTarget prepares another database of the server, with functions and
+// books of its own.
+func (sc *scene) otherTarget(t *testing.T) string {
+	t.Helper()
+	db := name("rkdb")
+	require.NoError(t, sc.server.exec(t.Context(), "postgres", "CREATE DATABASE "+db))
+	t.Cleanup(func() { _ = sc.server.exec(context.Background(), "postgres", "DROP DATABASE "+db+" WITH (FORCE)") })
+	require.NoError(t, sc.server.exec(t.Context(), db, postgres.SetupSQL()))
+	return db
+}
+
 func e(account, permission string) access.EntitlementKey {
 	return access.EntitlementKey{Connector: "orders", Account: account, Permission: permission}
 }

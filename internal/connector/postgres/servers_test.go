@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,14 +26,15 @@ const binsVariable = "RAMPKEEPER_TEST_PG_BINS"
 
 // server is a PostgreSQL server with a database that is prepared as a target.
 type server struct {
-	name   string
-	binDir string // "": the installed one
-	given  bool   // the one of TEST_DATABASE_URL, which trusts every login
-	start  sync.Once
-	err    error
-	log    *syncBuffer
-	stop   func()
-	dsn    func(user, database string) string
+	name     string
+	binDir   string            // "": the installed one
+	settings map[string]string // beside the usual ones
+	given    bool              // the one of TEST_DATABASE_URL, which trusts every login
+	start    sync.Once
+	err      error
+	log      *syncBuffer
+	stop     func()
+	dsn      func(user, database string) string
 }
 
 const database = "rk_connector_target"
@@ -107,10 +109,12 @@ func (s *server) launch() error {
 		return err
 	}
 	s.log = &syncBuffer{}
+	settings := map[string]string{"max_connections": "200", "log_statement": "all", "max_prepared_transactions": "10", "log_min_duration_statement": "0"}
+	maps.Copy(settings, s.settings)
 	c, err := cluster.Start(ctx, cluster.Config{
 		Dir: dir, BinDir: s.binDir, Log: s.log,
 		HBA:      "local all +rampkeeper_login scram-sha-256\nlocal all +rampkeeper_adopted scram-sha-256\n",
-		Settings: map[string]string{"max_connections": "200", "log_statement": "all", "max_prepared_transactions": "10", "log_min_duration_statement": "0"},
+		Settings: settings,
 	})
 	if err != nil {
 		_ = os.RemoveAll(dir)
