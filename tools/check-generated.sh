@@ -12,4 +12,8 @@ if ! diff <(list) "$before" >/dev/null; then
 	diff <(list) "$before" | awk '/^[<>]/ {print "  " $3}' | sort -u >&2
 	exit 1
 fi
+go mod tidy -diff >/dev/null || {
+	echo "go.mod is not tidy; run 'go mod tidy' and commit" >&2
+	exit 1
+}
 echo "generated files are current"
