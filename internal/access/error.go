@@ -88,7 +88,7 @@ func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Code: Internal, Message: "Something went wrong on our side. Nothing was changed; try again, and give the request id to the operator if it stays."}
+	return &Error{Code: Internal, Message: "Something went wrong on our side. What you asked for may or may not have been done: look before you try again, and give the request id to the operator if it stays."}
 }
 
 // IsCode says whether err is an Error of the code.

@@ -170,9 +170,12 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, err error) {
 // asError reads the failures that are not ours as what they are.
 func asError(err error) *access.Error {
 	var tooLarge *http.MaxBytesError
+	said, ok := errors.AsType[*access.Error](err)
 	switch {
 	case errors.As(err, &tooLarge):
 		return bodyTooLarge
+	case ok: // whoever said it knows what became of the call
+		return said
 	case errors.Is(err, context.DeadlineExceeded):
 		return &access.Error{Code: access.NotReady, Message: "This took too long. Try again; a creating call with the same Idempotency-Key."}
 	case errors.Is(err, context.Canceled):

@@ -1,6 +1,9 @@
 package httpapi
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"go/ast"
 	goparser "go/parser"
 	"go/token"
@@ -39,4 +42,13 @@ func TestEveryCodeIsPresented(t *testing.T) {
 		require.True(t, api.ProblemCode(code).Valid(), "%s is missing from the specification", code)
 	}
 	require.ElementsMatch(t, codes, shown)
+}
+
+// Nobody is told that nothing happened, or to try again, where that is not
+// known.
+func TestUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	unknown := &access.Error{Code: access.NotReady, Message: "Look first."}
+	require.Equal(t, unknown, asError(fmt.Errorf("committing: %w (%w)", unknown, context.DeadlineExceeded)))
+	require.Contains(t, asError(errors.New("a fault of ours")).Message, "may or may not have been done")
 }

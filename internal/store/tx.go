@@ -74,7 +74,8 @@ func (s *Store) inTx(ctx context.Context, fn func(*Tx) error) error {
 	if err != nil && errors.Is(err, pgx.ErrTxCommitRollback) {
 		return fmt.Errorf("committing: an earlier statement failed and its error was not returned: %w", err)
 	}
-	if _, answered := errors.AsType[*pgconn.PgError](err); err != nil && committing && !answered {
+	// A connection that ends says nothing about the commit.
+	if refused, answered := errors.AsType[*pgconn.PgError](err); err != nil && committing && (!answered || refused.SeverityUnlocalized != "ERROR") {
 		return fmt.Errorf("%w (%w)", &access.Error{
 			Code:    access.NotReady,
 			Message: "The database did not answer in time, so it is not known whether this was done. Look before you try again.",
