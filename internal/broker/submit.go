@@ -18,7 +18,8 @@ import (
 //
 // A refusal is put on record as well: it comes back as a request in the state
 // refused and as a PolicyRefused error that says why and what would work. An
-// identical request that still waits is given back instead of a second one.
+// identical request that still waits is given back instead of a second one;
+// one that gives another reason or ticket is a DuplicateRequest error.
 func (b *Broker) Submit(ctx context.Context, who access.Caller, ask access.Ask, key Key) (Submitted, error) {
 	if !ask.Extends.IsZero() {
 		return Submitted{}, &access.Error{Code: access.Invalid, Message: "A request extends nothing; extend the grant itself."}
@@ -57,7 +58,7 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 			return err
 		}
 		if out.Replayed = replayed; !replayed {
-			if id, out.Existing, overdue, err = b.liveTwin(ctx, tx, who.ID, fingerprint, key, id); err != nil {
+			if id, out.Existing, overdue, err = b.liveTwin(ctx, tx, who.ID, ask, fingerprint, key, id); err != nil {
 				return err
 			}
 		}

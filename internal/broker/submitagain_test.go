@@ -17,16 +17,31 @@ func TestSubmitTwice(t *testing.T) {
 		t.Parallel()
 		s := newScene(t)
 		first := s.submit(t, s.alice, ordersAdmin)
-		again := ask(ordersAdmin)
-		again.Reason = "said in other words"
 
-		out, err := s.b.Submit(t.Context(), s.alice, again, Key{})
+		out, err := s.b.Submit(t.Context(), s.alice, ask(ordersAdmin), Key{})
 
 		require.NoError(t, err)
 		require.True(t, out.Existing)
 		require.False(t, out.Replayed)
 		require.Equal(t, first, out.Request)
 		require.Equal(t, []string{"request.submitted alice"}, s.wrote(t).Audit, "nothing happened")
+	})
+	t.Run("WithOtherWordsItIsRefused", func(t *testing.T) {
+		t.Parallel()
+		s := newScene(t)
+		s.submit(t, s.alice, ordersAdmin)
+		reason, ticket := ask(ordersAdmin), ask(ordersAdmin)
+		reason.Reason = "said in other words"
+		ticket.Ticket = "OPS-2"
+
+		for _, again := range []access.Ask{reason, ticket} {
+			_, err := s.b.Submit(t.Context(), s.alice, again, Key{Key: "k", BodyHash: access.DigestOf(again)})
+			require.Equal(t, &access.Error{
+				Code: access.DuplicateRequest, Current: "pending",
+				Message: "You have asked for the same already, with another reason or ticket: request #1. Go on with it, or withdraw it first.",
+			}, access.AsError(err))
+		}
+		require.Len(t, s.wrote(t).Requests, 1)
 	})
 	t.Run("AnotherPersonsIsAnother", func(t *testing.T) {
 		t.Parallel()

@@ -8,10 +8,10 @@ import (
 	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
-// fingerprintOf identifies asks that are the same but for their reason. The
-// start is part of it: Monday's access is not Tuesday's.
+// fingerprintOf identifies asks for the same, whatever reason and ticket they
+// give. The start is part of it: Monday's access is not Tuesday's.
 func fingerprintOf(ask access.Ask) access.Digest {
-	ask.Reason = ""
+	ask.Reason, ask.Ticket = "", ""
 	return access.DigestOf(ask)
 }
 
@@ -29,10 +29,10 @@ func useKey(ctx context.Context, tx *store.Tx, who access.PrincipalID, key Key, 
 }
 
 // liveTwin gives the id of an identical request that still waits, and makes
-// the key stand for it. With none it gives id back, and it is the requester's
+// the key stand for it; one for another reason is in the way. With none it gives id back, and it is the requester's
 // turn until the transaction ends, so that nobody makes a twin meanwhile. One
 // that nobody decided in time is in the way no longer: it expires here.
-func (b *Broker) liveTwin(ctx context.Context, tx *store.Tx, who access.PrincipalID, fingerprint access.Digest, key Key, id access.RequestID) (_ access.RequestID, found bool, expired closing, err error) {
+func (b *Broker) liveTwin(ctx context.Context, tx *store.Tx, who access.PrincipalID, ask access.Ask, fingerprint access.Digest, key Key, id access.RequestID) (_ access.RequestID, found bool, expired closing, err error) {
 	late := func(r access.Request) bool { return r.State == access.Pending && !tx.Now.Before(r.DecideBy) }
 	twin, found, err := tx.LiveTwin(ctx, who, fingerprint)
 	if err == nil && (!found || late(twin)) {
@@ -53,12 +53,25 @@ func (b *Broker) liveTwin(ctx context.Context, tx *store.Tx, who access.Principa
 	if !found {
 		return id, false, expired, nil
 	}
+	if twin.Ask.Reason != ask.Reason || twin.Ask.Ticket != ask.Ticket {
+		return id, false, expired, inTheWay(twin)
+	}
 	if key.Key != "" {
 		if err := tx.PointKey(ctx, who, key.Key, twin.ID); err != nil {
 			return id, false, expired, fmt.Errorf("keeping the idempotency key: %w", err)
 		}
 	}
 	return twin.ID, true, expired, nil
+}
+
+// inTheWay refuses to ask for the same again with other words: the people who
+// decide have read those of the first request.
+func inTheWay(twin access.Request) error {
+	message := "You have asked for the same already, with another reason or ticket: request #%d. Go on with it, or withdraw it first."
+	if twin.State != access.Pending {
+		message = "You have asked for the same already, with another reason or ticket: request #%d, which is approved. Go on with it."
+	}
+	return &access.Error{Code: access.DuplicateRequest, Message: fmt.Sprintf(message, twin.Number), Current: string(twin.State)}
 }
 
 func (b *Broker) expireTwin(ctx context.Context, tx *store.Tx, id access.RequestID) (closing, error) {
