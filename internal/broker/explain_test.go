@@ -128,10 +128,17 @@ func TestDecisionIsSeenByThoseItConcerns(t *testing.T) {
 		d, err := s.b.Decision(t.Context(), who, req.DecisionID)
 		require.NoError(t, err, who.Name)
 		require.Equal(t, engine.Redact(whole), d, who.Name)
+		require.Equal(t, whole.Approvals, d.Approvals, who.Name)
+		view, err := s.b.Request(t.Context(), who, req.ID)
+		require.NoError(t, err, who.Name)
+		require.Equal(t, d, view.Decision, "%s: the request shows the same", who.Name)
 	}
 	d, err := s.b.Decision(t.Context(), s.carol, req.DecisionID)
 	require.NoError(t, err)
 	require.Equal(t, whole, d)
+	view, err := s.b.Request(t.Context(), s.carol, req.ID)
+	require.NoError(t, err)
+	require.Equal(t, whole, view.Decision)
 	for _, who := range []access.Caller{s.alan, s.mallory, s.sue} {
 		_, err := s.b.Decision(t.Context(), who, req.DecisionID)
 		require.Equal(t, errNoDecision, access.AsError(err), who.Name)

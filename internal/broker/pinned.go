@@ -2,14 +2,17 @@ package broker
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/rampkeeper/rampkeeper/internal/contract"
 	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
-// pinnedPolicies keeps the last few old revisions that were needed: pending
-// requests and scheduled grants are checked against those that decided them.
+// pinnedPolicies keeps the newest of the old revisions that were needed:
+// pending requests and scheduled grants are checked against those that decided
+// them.
 type pinnedPolicies struct {
 	mu      sync.Mutex
 	indexes map[int64]*contract.Index
@@ -31,9 +34,18 @@ func (b *Broker) policyOf(ctx context.Context, tx *store.Tx, revision int64) (*c
 	}
 	b.pinned.mu.Lock()
 	defer b.pinned.mu.Unlock()
-	if b.pinned.indexes == nil || len(b.pinned.indexes) >= maxPinned {
-		b.pinned.indexes = map[int64]*contract.Index{}
-	}
-	b.pinned.indexes[revision] = ix
+	b.pinned.keep(ix)
 	return ix, nil
+}
+
+// keep adds one, and lets the oldest go when there are too many. Called with
+// the lock held.
+func (p *pinnedPolicies) keep(ix *contract.Index) {
+	if p.indexes == nil {
+		p.indexes = map[int64]*contract.Index{}
+	}
+	p.indexes[ix.Revision] = ix
+	if len(p.indexes) > maxPinned {
+		delete(p.indexes, slices.Min(slices.Collect(maps.Keys(p.indexes))))
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
+	"github.com/rampkeeper/rampkeeper/internal/contract"
 )
 
 const (
@@ -224,4 +225,18 @@ func TestSweep(t *testing.T) {
 		require.NoError(t, s.b.sweepRequests(t.Context()))
 		require.Equal(t, access.Pending, s.state(t, second.ID))
 	})
+}
+
+func TestPinnedPoliciesKeepTheNewest(t *testing.T) {
+	t.Parallel()
+	var p pinnedPolicies
+	want := map[int64]bool{}
+	for revision := range int64(maxPinned + 3) {
+		p.keep(&contract.Index{Revision: revision})
+		want[revision] = revision >= 3
+	}
+	p.keep(&contract.Index{Revision: 1})
+	for revision, kept := range want {
+		require.Equal(t, kept, p.indexes[revision] != nil, revision)
+	}
 }

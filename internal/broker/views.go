@@ -157,13 +157,14 @@ func (m *material) redact(v *RequestView) {
 			v.Votes[i].Reason = ""
 		}
 	}
-	if v.Requester.ID == m.who.ID && !mayReadTraces(m.who) {
+	if !mayReadTraces(m.who) {
 		v.Decision = engine.Redact(v.Decision)
 	}
 }
 
 // mayReadTraces says whether the caller may read decisions whole, even about
-// what the caller may not know of as a requester.
+// what a requester may not know of. Approvers decide by the offer, the stages
+// and the reasons, which everybody who sees the request reads.
 func mayReadTraces(who access.Caller) bool {
 	return who.Has(access.Auditor) || who.Has(access.ContractAdmin)
 }
