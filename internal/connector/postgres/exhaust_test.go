@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -64,8 +65,9 @@ func TestRemovalFromAFullServer(t *testing.T) {
 	sc := newScene(t, small(t, "", map[string]string{}))
 	e := sc.key(t)
 	sc.ensure(t, e)
-	sc.remove(t, e)
-	sc.ensure(t, e)
+	require.Eventually(t, func() bool {
+		return query[int](t, sc, `SELECT count(*)::int FROM pg_stat_activity WHERE usename::text = $1`, sc.broker) == 2
+	}, 10*time.Second, 10*time.Millisecond, "one for grants, and one that waits for removals")
 	n := sc.crowd(t, e)
 	require.Greater(t, n, 10)
 

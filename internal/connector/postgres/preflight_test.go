@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rampkeeper/rampkeeper/internal/cluster"
@@ -48,6 +50,39 @@ func TestPreflight(t *testing.T) {
 		}
 		require.Equal(t, append(want, "canary: remove", "canary: nothing is left"), passed)
 		require.Zero(t, query[int](t, sc, `SELECT count(*)::int FROM pg_roles WHERE rolname = 'rampkeeper_must_not_exist'`))
+	})
+}
+
+// Whoever asked may go away in the middle.
+func TestPreflightThatIsCutOffLeavesNothing(t *testing.T) {
+	onEach(t, func(t *testing.T, s *server) {
+		sc := newScene(t, s)
+		db := sc.otherTarget(t)
+		c := sc.also(t, s, func(cfg *postgres.Config) { cfg.URL = s.dsn(sc.broker, db) })
+		books, err := pgxpool.New(t.Context(), s.dsn(cluster.Superuser, db))
+		require.NoError(t, err)
+		t.Cleanup(books.Close)
+		met := false
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() {
+			_, err := c.Preflight(ctx)
+			ended <- err
+		}()
+		left := func() (n int) {
+			require.NoError(t, books.QueryRow(t.Context(), "SELECT count(*)::int FROM rampkeeper_target.login").Scan(&n))
+			return n
+		}
+		for !met && len(ended) == 0 {
+			met = left() > 0
+		}
+		require.True(t, met, "the canary was there")
+		cancel()
+
+		require.NoError(t, <-ended)
+
+		require.Zero(t, left())
 	})
 }
 
