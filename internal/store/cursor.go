@@ -10,14 +10,6 @@ import (
 	"github.com/rampkeeper/rampkeeper/internal/access"
 )
 
-// Page is which part of a list is wanted.
-type Page struct {
-	Limit int
-	// After is where the page before ended, as the list's own query spells it;
-	// "" for the first page. Clients hold it sealed.
-	After string
-}
-
 const macSize = 16
 
 var cursorEncoding = base64.RawURLEncoding

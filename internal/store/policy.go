@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,29 +30,42 @@ type PolicyDocument struct {
 	Source string
 }
 
-const selectCurrentRevision = `
-select revision from core.policy for share`
+// The lock of policy is an advisory one. Its queue is fair: whoever applies is
+// next as soon as those who decide already are done, and is not overtaken by
+// those who come later. Deciding writes nothing to the row.
+const (
+	sharePolicy = `select pg_advisory_xact_lock_shared(hashtextextended('policy', 0))`
+	lockPolicy  = `select pg_advisory_xact_lock(hashtextextended('policy', 0))`
+)
+
+const selectCurrentRevision = `select p.revision from core.policy p`
 
 // CurrentRevision gives the number of the policy in force, 0 before the first
 // one, and keeps it in force until the transaction ends.
 func (tx *Tx) CurrentRevision(ctx context.Context) (int64, error) {
-	n, _, err := maybe(ctx, tx, selectCurrentRevision, nil, pgx.RowTo[int64])
-	if err != nil {
-		return 0, fmt.Errorf("loading the policy revision: %w", err)
-	}
-	return n, nil
+	return tx.currentRevision(ctx, sharePolicy)
 }
 
-const selectCurrentRevisionForUpdate = `
-select revision from core.policy for update`
-
 // CurrentRevisionForUpdate is CurrentRevision for the one who replaces it.
-// Before the first revision there is no row to lock; then the keys decide
-// between two who apply at once.
 func (tx *Tx) CurrentRevisionForUpdate(ctx context.Context) (int64, error) {
-	n, _, err := maybe(ctx, tx, selectCurrentRevisionForUpdate, nil, pgx.RowTo[int64])
-	if err != nil {
-		return 0, fmt.Errorf("locking the policy revision: %w", err)
+	return tx.currentRevision(ctx, lockPolicy)
+}
+
+// currentRevision locks and reads in one round trip, as two statements: the
+// second sees what was committed while the first one waited.
+func (tx *Tx) currentRevision(ctx context.Context, lock string) (n int64, err error) {
+	ctx, cancel := tx.bounded(ctx)
+	defer cancel()
+	var batch pgx.Batch
+	batch.Queue(lock)
+	batch.Queue(selectCurrentRevision).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&n); !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		return nil
+	})
+	if err := tx.tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return 0, fmt.Errorf("locking the policy: %w", err)
 	}
 	return n, nil
 }
