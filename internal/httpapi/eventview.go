@@ -17,7 +17,7 @@ func event(row store.EventRow) (api.Event, error) {
 		return api.Event{}, fmt.Errorf("reading event %s: %w", row.ID, err)
 	}
 	shown := api.Event{
-		ID: row.ID, Index: row.Seq, Stream: entry.Stream, Version: entry.Version, Type: string(entry.Type), Actor: string(entry.Actor),
+		ID: row.ID, Index: row.Seq, Stream: entry.Stream, Version: entry.Version, Type: string(entry.Type), Actor: string(entry.Actor), ActorName: row.ActorName,
 		At: entry.At, RecordedAt: entry.RecordedAt, Xid: strconv.FormatUint(entry.XID, 10), DBUser: entry.DBUser,
 		Hash: hex.EncodeToString(row.LeafHash), PreviousHash: hex.EncodeToString(entry.PrevHash), Data: map[string]any{},
 	}

@@ -203,6 +203,7 @@ func TestAuditLines(t *testing.T) {
 	require.Equal(t, ndjsonType, a.header.Get("Content-Type"))
 	e := read[api.Event](t, a)
 	require.Equal(t, "policy.applied", e.Type)
+	require.Equal(t, "Ms carol", e.ActorName)
 	s.call("GET", "/api/v1/audit/events/"+e.ID.String(), as("audrey")).is(t, http.StatusOK)
 	s.call("GET", "/api/v1/audit/events/"+e.ID.String(), as("alice")).code(t, http.StatusNotFound, access.NotFound)
 }

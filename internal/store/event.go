@@ -18,6 +18,7 @@ type EventRow struct {
 	ID  access.EventID `db:"id"`
 	Seq int64          `db:"seq"` // a name, not an order: see EventsAfter
 	audit.Record
+	ActorName string `db:"actor_name"` // of the person as last seen; "" if not known. Not part of the log
 }
 
 // EventFilter says which events to list. Zero members do not filter.
@@ -36,11 +37,11 @@ type EventFilter struct {
 	Limit  int
 }
 
-const eventColumns = `e.id, e.seq, e.stream, e.version, e.prev_hash, e.leaf_hash, e.xid, e.recorded_at, e.db_user, e.event_type, e.actor, e.entry`
+const eventColumns = `e.id, e.seq, e.stream, e.version, e.prev_hash, e.leaf_hash, e.xid, e.recorded_at, e.db_user, e.event_type, e.actor, e.entry, coalesce(p.name, '') as actor_name`
 
 const fromEvents = `
 select ` + eventColumns + `
-from audit.event e`
+from audit.event e left join core.principal p on p.id = e.actor`
 
 // fromVisibleEvents is fromEvents for a viewer.
 const fromVisibleEvents = `
@@ -58,7 +59,7 @@ with mine as (
   select 'principal:' || @viewer::text
 )
 select ` + eventColumns + `
-from audit.event e join visible v on v.stream = e.stream`
+from audit.event e join visible v on v.stream = e.stream left join core.principal p on p.id = e.actor`
 
 const whereFiltered = `
 where (@streams::text[] is null or e.stream = any(@streams))
