@@ -60,6 +60,7 @@ type Broker struct {
 	at     func(step string)
 	pinned pinnedPolicies
 	round  round // over the pending requests
+	watch  watch // over the live grants
 }
 
 // New makes a Broker. Its loops start with Run.

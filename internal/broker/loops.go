@@ -22,7 +22,7 @@ func (b *Broker) Run(ctx context.Context, wake <-chan string) error {
 	reaper := newLoop(b, "reaper", false)
 	provisioner := newLoop(b, "provisioner", true)
 	reaper.steps = []step{b.expireGrants, reaper.sweepSettled, reaper.claimAll}
-	provisioner.steps = []step{b.startDue, b.sweepRequests, provisioner.claimAll}
+	provisioner.steps = []step{b.endForbidden, b.startDue, b.sweepRequests, provisioner.claimAll}
 	reaper.other, provisioner.other = provisioner, reaper
 
 	var all sync.WaitGroup
