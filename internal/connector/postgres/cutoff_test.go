@@ -45,6 +45,8 @@ func TestCrashBetweenRevokeAndCut(t *testing.T) {
 func TestFailureAfterAChangeIsUncertain(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		sc := newScene(t, s)
+		db := sc.otherTarget(t)
+		c := sc.also(t, s, func(cfg *postgres.Config) { cfg.URL, cfg.StatementTimeout = s.dsn(sc.broker, db), 2*time.Second })
 		for _, tt := range []struct{ name, function, fault, verb string }{
 			{"EnsureThenTimeout", "status", "RAISE EXCEPTION USING ERRCODE = '57014'", "ensure"},
 			{"EnsureThenNoRight", "status", "RAISE EXCEPTION USING ERRCODE = '42501'", "ensure"},
@@ -57,8 +59,7 @@ func TestFailureAfterAChangeIsUncertain(t *testing.T) {
 			{"RemoveThenSessionsStay", "cut", "pids := '{1}'; done := false", "remove"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				db := sc.otherTarget(t)
-				c := sc.also(t, s, func(cfg *postgres.Config) { cfg.URL, cfg.StatementTimeout = s.dsn(sc.broker, db), 2*time.Second })
+				require.NoError(t, s.exec(t.Context(), db, postgres.SetupSQL()), "as it was")
 				e := sc.key(t)
 				if tt.verb == "remove" {
 					_, err := c.Ensure(t.Context(), e, later())

@@ -147,10 +147,13 @@ func TestAdoptedLoginsThatMustNotBeTouched(t *testing.T) {
 	onEach(t, func(t *testing.T, s *server) {
 		sc := newScene(t, s)
 		sc.Connector = sc.also(t, s, func(cfg *postgres.Config) { cfg.CreateLogins, cfg.PasswordAuth = false, false })
+		other := name("other")
+		sc.sql(t, "CREATE ROLE %s", other)
+		sc.atEnd(t, "DROP ROLE %s", other)
 		for prepare, says := range map[string]string{
 			"ALTER ROLE %[1]s SUPERUSER": "superuser",
 			"CREATE TABLE public.%[1]s (); ALTER TABLE public.%[1]s OWNER TO %[1]s": "owns objects",
-			"GRANT %[1]s TO " + sc.broker:                                           "would reach others",
+			"GRANT %[1]s TO " + other: "would reach others",
 		} {
 			e := sc.key(t)
 			sc.sql(t, "CREATE ROLE %s LOGIN", e.Account)
