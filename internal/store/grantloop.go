@@ -14,7 +14,7 @@ const expireGrants = `
 with due as (
   select d.id
   from core.grant d
-  where d.state in ('provisioning', 'active') and d.expires_at <= @now
+  where d.state in ('provisioning', 'active') and d.expires_at <= @now and (@any or d.id = any(@ids::uuid[]))
   order by d.id
   limit @limit
   for no key update skip locked
@@ -27,15 +27,34 @@ where g.id = due.id
 returning ` + grantColumns
 
 // ExpireGrants moves grants whose time is up to revoking (T7, T8), at most
-// limit of them, and passes over those that somebody else has locked. It
-// touches no entitlement: the next look at each is due by its earliest end at
-// the latest. The caller records the events.
-func (tx *Tx) ExpireGrants(ctx context.Context, limit int) ([]access.Grant, error) {
-	gs, err := many(ctx, tx, expireGrants, pgx.NamedArgs{"now": tx.Now, "limit": limit}, scanGrant)
+// limit of them, and passes over those that somebody else has locked; of the
+// ids alone, if there are any. It touches no entitlement: the next look at each
+// is due by its earliest end at the latest. The caller records the events.
+func (tx *Tx) ExpireGrants(ctx context.Context, limit int, ids ...access.GrantID) ([]access.Grant, error) {
+	gs, err := many(ctx, tx, expireGrants, pgx.NamedArgs{
+		"now": tx.Now, "limit": limit, "any": len(ids) == 0, "ids": uuids(ids),
+	}, scanGrant)
 	if err != nil {
 		return nil, fmt.Errorf("expiring grants: %w", err)
 	}
 	return gs, nil
+}
+
+const expiredGrants = `
+select g.id
+from core.grant g
+where g.state in ('provisioning', 'active') and g.expires_at <= @now and g.id > @after
+order by g.id
+limit @limit`
+
+// ExpiredGrants gives the grants that ExpireGrants would move, in the order of
+// their ids from the one after.
+func (tx *Tx) ExpiredGrants(ctx context.Context, after access.GrantID, limit int) ([]access.GrantID, error) {
+	ids, err := many(ctx, tx, expiredGrants, pgx.NamedArgs{"now": tx.Now, "after": after, "limit": limit}, pgx.RowTo[access.GrantID])
+	if err != nil {
+		return nil, fmt.Errorf("reading expired grants: %w", err)
+	}
+	return ids, nil
 }
 
 const dueGrants = `
@@ -63,7 +82,15 @@ where g.state = 'revoking' and g.id > @after and (@any or g.id = any(@ids::uuid[
     select
     from core.grant_entitlement ge
     join core.entitlement e on e.id = ge.entitlement_id
-    where ge.grant_id = g.id and e.presence <> 'absent'
+    where ge.grant_id = g.id
+      and (e.presence <> 'absent' or exists (
+        select
+        from core.operation o
+        where o.entitlement_id = e.id and o.outcome in ('open', 'uncertain')
+          and not exists (
+            select
+            from core.operation s
+            where s.entitlement_id = e.id and s.outcome = 'succeeded' and s.kind <> 'credential' and s.fence > o.fence)))
       and not exists (
         select
         from core.grant_entitlement oe
