@@ -608,8 +608,8 @@ type Explain struct {
 	Reason  Reason    `json:"reason,omitempty,omitzero"`
 	StartAt time.Time `json:"start_at,omitempty,omitzero"`
 
-	// Subject Issuer, `|` and subject.
-	Subject PrincipalID `json:"subject,omitempty,omitzero"`
+	// Subject Whom it is about, if not the caller: `me`, the id of a person, or its subject alone.
+	Subject access.PrincipalID `json:"subject,omitempty,omitzero"`
 
 	// Ticket The ticket this is for.
 	Ticket Ticket `json:"ticket,omitempty,omitzero"`
@@ -1109,7 +1109,7 @@ type ListEventsParams struct {
 	// Type Only events of this type, such as `grant.ended`.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
-	// Actor `me`, `system`, or the id of a person.
+	// Actor `me`, `system`, the id of a person, or its subject alone.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// After The events that follow this one, oldest first, or `start` for the log from its beginning. Whoever goes on behind the last event of each answer misses none.
@@ -1183,7 +1183,7 @@ type ListGrantsParams struct {
 	// Live Only grants that may mean access now or later; `false` for only those that are over. Not together with `state`.
 	Live *bool `form:"live,omitempty" json:"live,omitempty"`
 
-	// Holder `me`, or the id of a person whose grants the caller may see.
+	// Holder `me`, the id of a person whose grants the caller may see, or its subject alone.
 	Holder *string `form:"holder,omitempty" json:"holder,omitempty"`
 
 	// Contract Only those under this contract.
@@ -1246,7 +1246,7 @@ type ListRequestsParams struct {
 	// Resource Only those on this resource.
 	Resource *ByResource `form:"resource,omitempty" json:"resource,omitempty"`
 
-	// Requester `me`, or the id of a person whose requests the caller may see.
+	// Requester `me`, the id of a person whose requests the caller may see, or its subject alone.
 	Requester *string `form:"requester,omitempty" json:"requester,omitempty"`
 
 	// Approver `me`: requests that name the caller as an approver.

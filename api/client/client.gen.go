@@ -607,8 +607,8 @@ type Explain struct {
 	Reason  Reason    `json:"reason,omitempty,omitzero"`
 	StartAt time.Time `json:"start_at,omitempty,omitzero"`
 
-	// Subject Issuer, `|` and subject.
-	Subject PrincipalID `json:"subject,omitempty,omitzero"`
+	// Subject Whom it is about, if not the caller: `me`, the id of a person, or its subject alone.
+	Subject access.PrincipalID `json:"subject,omitempty,omitzero"`
 
 	// Ticket The ticket this is for.
 	Ticket Ticket `json:"ticket,omitempty,omitzero"`
@@ -1108,7 +1108,7 @@ type ListEventsParams struct {
 	// Type Only events of this type, such as `grant.ended`.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
-	// Actor `me`, `system`, or the id of a person.
+	// Actor `me`, `system`, the id of a person, or its subject alone.
 	Actor *string `form:"actor,omitempty" json:"actor,omitempty"`
 
 	// After The events that follow this one, oldest first, or `start` for the log from its beginning. Whoever goes on behind the last event of each answer misses none.
@@ -1182,7 +1182,7 @@ type ListGrantsParams struct {
 	// Live Only grants that may mean access now or later; `false` for only those that are over. Not together with `state`.
 	Live *bool `form:"live,omitempty" json:"live,omitempty"`
 
-	// Holder `me`, or the id of a person whose grants the caller may see.
+	// Holder `me`, the id of a person whose grants the caller may see, or its subject alone.
 	Holder *string `form:"holder,omitempty" json:"holder,omitempty"`
 
 	// Contract Only those under this contract.
@@ -1251,7 +1251,7 @@ type ListRequestsParams struct {
 	// Resource Only those on this resource.
 	Resource *ByResource `form:"resource,omitempty" json:"resource,omitempty"`
 
-	// Requester `me`, or the id of a person whose requests the caller may see.
+	// Requester `me`, the id of a person whose requests the caller may see, or its subject alone.
 	Requester *string `form:"requester,omitempty" json:"requester,omitempty"`
 
 	// Approver `me`: requests that name the caller as an approver.
@@ -1569,7 +1569,7 @@ type ClientInterface interface {
 
 	// ExplainDecisionWithBody What the policy would answer, and why, clause by clause.
 	//
-	// Nothing is stored. Auditors and contract admins may ask about somebody else.
+	// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -1578,7 +1578,7 @@ type ClientInterface interface {
 
 	// ExplainDecision What the policy would answer, and why, clause by clause.
 	//
-	// Nothing is stored. Auditors and contract admins may ask about somebody else.
+	// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -2079,7 +2079,7 @@ func (c *Client) GetContract(ctx context.Context, name ContractName, reqEditors 
 
 // ExplainDecisionWithBody What the policy would answer, and why, clause by clause.
 //
-// Nothing is stored. Auditors and contract admins may ask about somebody else.
+// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 //
 // Takes any type of body and a specified content type.
 //
@@ -2098,7 +2098,7 @@ func (c *Client) ExplainDecisionWithBody(ctx context.Context, contentType string
 
 // ExplainDecision What the policy would answer, and why, clause by clause.
 //
-// Nothing is stored. Auditors and contract admins may ask about somebody else.
+// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -4925,7 +4925,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainDecisionWithBodyWithResponse What the policy would answer, and why, clause by clause.
 	//
-	// Nothing is stored. Auditors and contract admins may ask about somebody else.
+	// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4934,7 +4934,7 @@ type ClientWithResponsesInterface interface {
 
 	// ExplainDecisionWithResponse What the policy would answer, and why, clause by clause.
 	//
-	// Nothing is stored. Auditors and contract admins may ask about somebody else.
+	// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -7410,7 +7410,7 @@ func (c *ClientWithResponses) GetContractWithResponse(ctx context.Context, name 
 
 // ExplainDecisionWithBodyWithResponse What the policy would answer, and why, clause by clause.
 //
-// Nothing is stored. Auditors and contract admins may ask about somebody else.
+// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7425,7 +7425,7 @@ func (c *ClientWithResponses) ExplainDecisionWithBodyWithResponse(ctx context.Co
 
 // ExplainDecisionWithResponse What the policy would answer, and why, clause by clause.
 //
-// Nothing is stored. Auditors and contract admins may ask about somebody else.
+// Nothing is stored. What is not said yet is no fault: without a length of time it is the contract's default, and a reason or ticket that is missing is a `skipped` clause that says what will be needed. Auditors and contract admins may ask about somebody else.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

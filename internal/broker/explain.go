@@ -17,7 +17,7 @@ type ExplainInput struct {
 	// auditors and contract admins may name somebody else.
 	Subject *access.PrincipalID
 	// Ask may leave the duration out: then it is what each contract gives to
-	// those who do not say.
+	// those who do not say. Neither is a missing reason or ticket a fault.
 	Ask access.Ask
 }
 
@@ -52,7 +52,7 @@ func (b *Broker) Explain(ctx context.Context, who access.Caller, in ExplainInput
 		if err != nil {
 			return fmt.Errorf("gathering facts: %w", err)
 		}
-		d = engine.Evaluate(ix, ask, "", facts)
+		d = engine.Explain(ix, ask, facts)
 		return nil
 	})
 	if err != nil {

@@ -149,15 +149,23 @@ func (d *drafting) justification() {
 	}
 	const path = "/spec/justification/minLength"
 	have := utf8.RuneCountInString(strings.TrimSpace(d.ask.Reason))
-	want, actual := fmt.Sprintf("%d characters", j.MinLength), fmt.Sprintf("%d characters", have)
-	if have >= j.MinLength {
+	least := count(j.MinLength, "character")
+	want, actual := least, count(have, "character")
+	switch {
+	case have >= j.MinLength:
 		d.note(d.rule, path, access.Pass, want, actual)
 		return
+	case have == 0 && d.question:
+		d.note(d.rule, path, access.Skipped, "a reason of at least "+least, notGiven)
+		return
 	}
-	fix := fmt.Sprintf("Give a reason of at least %d characters.", j.MinLength)
+	fix := "Give a reason of at least " + least + "."
 	d.noteFix(d.rule, path, access.Fail, want, actual, fix)
-	d.fail(access.JustificationShort, fmt.Sprintf("Contract %s wants a reason of at least %d characters; yours has %d.", d.o.Contract, j.MinLength, have), fix)
+	d.fail(access.JustificationShort, fmt.Sprintf("Contract %s wants a reason of at least %s; yours has %d.", d.o.Contract, least, have), fix)
 }
+
+// notGiven is what a question need not say.
+const notGiven = "not given yet"
 
 // ticket wants one where the contract or a guardrail requires it, and of the
 // contract's form where it has one.
@@ -173,6 +181,12 @@ func (d *drafting) ticket() {
 	}
 	have := strings.TrimSpace(d.ask.Ticket)
 	switch {
+	case have == "" && required && d.question:
+		want := "a ticket"
+		if pattern != "" {
+			want += " of the form " + pattern
+		}
+		d.note(rule, path, access.Skipped, want, notGiven)
 	case have == "" && required:
 		fix := "Name a ticket."
 		if pattern != "" {
@@ -195,6 +209,14 @@ func (d *drafting) ticket() {
 func matches(pattern, ticket string) bool {
 	re, err := regexp.Compile(`\A(?:` + pattern + `)\z`)
 	return err == nil && re.MatchString(ticket)
+}
+
+// count says how many there are of a thing.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // limits wants room for one more live grant. An extension makes no new grant,
@@ -220,13 +242,13 @@ func (d *drafting) limit(name string, most, have int, who, fix string) {
 		return
 	}
 	earlier := d.chosen[d.o.Contract]
-	path, want, actual := "/spec/limits/"+name, fmt.Sprintf("at most %d live grants", most), fmt.Sprintf("%d with this one", have+earlier+1)
+	path, want, actual := "/spec/limits/"+name, "at most "+count(most, "live grant"), fmt.Sprintf("%d with this one", have+earlier+1)
 	if have+earlier < most {
 		d.note(d.rule, path, access.Pass, want, actual)
 		return
 	}
 	d.noteFix(d.rule, path, access.Fail, want, actual, fix)
-	message := fmt.Sprintf("Contract %s allows %d live grants (%s), and %s %d already", d.o.Contract, most, name, who, have)
+	message := fmt.Sprintf("Contract %s allows %s (%s), and %s %d already", d.o.Contract, count(most, "live grant"), name, who, have)
 	if earlier > 0 {
 		message += fmt.Sprintf(", with %d more in this request", earlier)
 	}

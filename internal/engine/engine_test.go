@@ -99,7 +99,7 @@ func TestTrace(t *testing.T) {
 		{Rule: "Contract/reads", Path: "/spec/time/duration/min", Expected: "at least 10m", Actual: "1h", Verdict: access.Pass},
 		{Rule: "Contract/reads", Path: "/spec/approvals/auto/0", Expected: "auto rule quick", Actual: "duration: 1h", Verdict: access.Skipped, Fix: "Up to 30m is granted at once."},
 		{Rule: "Contract/reads", Path: "/spec/approvals/stages/1/when", Expected: "stage never for roles kube/*", Actual: "pg/readonly", Verdict: access.Skipped},
-		{Rule: "Contract/reads", Path: "/spec/approvals/stages", Expected: "enough people for every seat, without the requester", Actual: "1 seats can be filled", Verdict: access.Pass},
+		{Rule: "Contract/reads", Path: "/spec/approvals/stages", Expected: "enough people for every seat, without the requester", Actual: "1 seat can be filled", Verdict: access.Pass},
 		{Rule: "Role/pg/readonly", Path: "/spec/entitlements", Expected: "an account on the target", Actual: "2 permissions", Verdict: access.Pass},
 	}, d.Items[0].Trace)
 }

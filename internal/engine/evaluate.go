@@ -17,6 +17,16 @@ import (
 // must be satisfiable, since one person fills one seat of a request. One
 // refused item refuses the ask.
 func Evaluate(ix *contract.Index, ask access.Ask, requestHash access.Digest, f Facts) access.Decision {
+	return evaluate(ix, ask, requestHash, f, false)
+}
+
+// Explain answers a question: it decides as Evaluate does, but a reason and a
+// ticket that are not given yet are no faults. The trace says what is wanted.
+func Explain(ix *contract.Index, ask access.Ask, f Facts) access.Decision {
+	return evaluate(ix, ask, "", f, true)
+}
+
+func evaluate(ix *contract.Index, ask access.Ask, requestHash access.Digest, f Facts, question bool) access.Decision {
 	d := access.Decision{
 		Outcome:        access.Permit,
 		PolicyRevision: ix.Revision,
@@ -26,7 +36,7 @@ func Evaluate(ix *contract.Index, ask access.Ask, requestHash access.Digest, f F
 	}
 	chosen := map[string]int{}
 	for at, item := range ask.Items {
-		e := evaluation{ix: ix, ask: ask, f: f, at: at, item: item, chosen: chosen, trace: []access.Clause{}}
+		e := evaluation{ix: ix, ask: ask, f: f, at: at, item: item, question: question, chosen: chosen, trace: []access.Clause{}}
 		it := e.decide()
 		d.Items = append(d.Items, it)
 		d.Reasons = append(d.Reasons, it.Reasons...)
@@ -68,8 +78,10 @@ type evaluation struct {
 	f      Facts
 	at     int // index of the item
 	item   access.Item
-	chosen map[string]int // how many earlier items each contract was chosen for
-	trace  []access.Clause
+	// question: what the requester has yet to write is not missed.
+	question bool
+	chosen   map[string]int // how many earlier items each contract was chosen for
+	trace    []access.Clause
 }
 
 func (e *evaluation) note(rule, path string, v access.Verdict, expected, actual string) {
@@ -209,7 +221,7 @@ func (e *evaluation) entitlements() ([]access.EntitlementKey, []access.Reason) {
 			keys = append(keys, key)
 		}
 	}
-	e.note(rule, "/spec/entitlements", access.Pass, "an account on the target", fmt.Sprintf("%d permissions", len(keys)))
+	e.note(rule, "/spec/entitlements", access.Pass, "an account on the target", count(len(keys), "permission"))
 	return keys, nil
 }
 

@@ -111,7 +111,7 @@ func (d *drafting) approvals() {
 	track := []access.Track{{Stages: d.o.Stages}}
 	p := unfillable(track, d.f.Subject.ID, d.f.People)
 	if p == nil {
-		d.note(d.rule, "/spec/approvals/stages", access.Pass, "enough people for every seat, without the requester", fmt.Sprintf("%d seats can be filled", seats(d.o.Stages)))
+		d.note(d.rule, "/spec/approvals/stages", access.Pass, "enough people for every seat, without the requester", count(seats(d.o.Stages), "seat")+" can be filled")
 		return
 	}
 	stage := d.o.Stages[p.stage].Name

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,4 +95,45 @@ func TestTheZeroInstantIsNotAbsent(t *testing.T) {
 		p := s.call("POST", grant, as("alice"), with("If-Match", "*"), body(bad)).code(t, http.StatusBadRequest, access.Invalid)
 		require.Equal(t, "/expires_at", p.Errors[0].Pointer, bad)
 	}
+}
+
+func TestAQuestionNeedNotSayHowLongAndWhy(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	question := `{"items":[{"role":"pg/admin","resource":"` + orders + `"}]}`
+	d := read[access.Decision](t, s.call("POST", "/api/v1/decisions/explain", as("alice"), body(question)).is(t, http.StatusOK))
+	require.Equal(t, access.Review, d.Outcome)
+	require.Equal(t, access.Seconds(3600), d.Items[0].Offer.Duration)
+	s.call("POST", "/api/v1/requests?dry_run=true", as("alice"), body(question)).code(t, http.StatusBadRequest, access.Invalid)
+}
+
+func TestADecisionOnRecordShowsTheDigestThatItsEventShows(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	req := s.submit("alice", "pg/admin")
+	d := read[access.Decision](t, s.call("GET", "/api/v1/decisions/"+req.Decision.ID.String(), as("alice")).is(t, http.StatusOK))
+	story := read[api.Timeline](t, s.call("GET", "/api/v1/requests/"+req.ID.String()+"/timeline", as("alice")).is(t, http.StatusOK))
+	require.Equal(t, string(d.FactsDigest), story.Items[0].Data["facts_digest"])
+	require.NotEmpty(t, d.FactsDigest)
+	tried := read[access.Decision](t, s.call("POST", "/api/v1/decisions/explain", as("alice"), body(ask("pg/admin"))).is(t, http.StatusOK))
+	require.Empty(t, tried.FactsDigest)
+}
+
+func TestASubjectAloneIsOneOfTheCallersProvider(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.submit("alice", "pg/admin")
+	for _, who := range []string{"alice", s.provider.URL + "|alice"} {
+		page := read[api.RequestPage](t, s.call("GET", "/api/v1/requests?requester="+url.QueryEscape(who), as("audrey")).is(t, http.StatusOK))
+		require.Len(t, page.Items, 1, who)
+		log := read[api.EventPage](t, s.call("GET", "/api/v1/audit/events?actor="+url.QueryEscape(who), as("audrey")).is(t, http.StatusOK))
+		require.NotEmpty(t, log.Items, who)
+		a := ask("pg/admin")
+		a["subject"] = who
+		s.call("POST", "/api/v1/decisions/explain", as("audrey"), body(a)).is(t, http.StatusOK)
+	}
+	a := ask("pg/admin")
+	a["subject"] = "nobody"
+	p := s.call("POST", "/api/v1/decisions/explain", as("audrey"), body(a)).code(t, http.StatusBadRequest, access.Invalid)
+	require.Equal(t, "/subject", p.Errors[0].Pointer)
 }

@@ -4,24 +4,24 @@ import (
 	"context"
 
 	"github.com/rampkeeper/rampkeeper/api"
-	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/broker"
 )
 
 // ExplainDecision answers what the policy would say, and why.
 func (s operations) ExplainDecision(ctx context.Context, in api.ExplainDecisionRequestObject) (api.ExplainDecisionResponseObject, error) {
 	b := in.Body
-	ask, err := askOf(api.Ask{
-		Items: b.Items, Duration: b.Duration, DurationSeconds: b.DurationSeconds,
-		Reason: b.Reason, Ticket: b.Ticket, StartAt: b.StartAt, Contract: b.Contract,
-	})
-	if err != nil {
-		return nil, err
+	ask := askFor(api.Ask{Items: b.Items, Reason: b.Reason, Ticket: b.Ticket, StartAt: b.StartAt, Contract: b.Contract})
+	if b.Duration != "" || b.DurationSeconds != 0 { // otherwise what the contract gives
+		d, faults := length(b.Duration, b.DurationSeconds)
+		if len(faults) > 0 {
+			return nil, faulty(faults)
+		}
+		ask.Duration = d
 	}
 	input := broker.ExplainInput{Ask: ask}
-	if b.Subject != "" {
-		input.Subject = new(access.PrincipalID)
-		*input.Subject = b.Subject
+	named := string(b.Subject)
+	if of := me(ctx, &named); of != "" {
+		input.Subject = &of
 	}
 	d, err := s.Broker.Explain(ctx, callOf(ctx).caller, input)
 	if err != nil {

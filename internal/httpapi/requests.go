@@ -98,10 +98,17 @@ func askOf(in api.Ask) (access.Ask, error) {
 	if len(faults) > 0 {
 		return access.Ask{}, faulty(faults)
 	}
+	ask := askFor(in)
+	ask.Duration = d
+	return ask, nil
+}
+
+// askFor reads all but the length of time.
+func askFor(in api.Ask) access.Ask {
 	return access.Ask{
-		Items:    each(in.Items, func(i api.Item) access.Item { return access.Item{Role: i.Role, Resource: i.Resource} }),
-		Duration: d, Reason: in.Reason, Ticket: in.Ticket, StartAt: in.StartAt.UTC(), Contract: in.Contract,
-	}, nil
+		Items:  each(in.Items, func(i api.Item) access.Item { return access.Item{Role: i.Role, Resource: i.Resource} }),
+		Reason: in.Reason, Ticket: in.Ticket, StartAt: in.StartAt.UTC(), Contract: in.Contract,
+	}
 }
 
 // GetRequest gives one request, and waits for a change where that is asked.

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/rampkeeper/rampkeeper/api"
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -59,12 +60,17 @@ func cans(in []broker.Can) []api.Can {
 	return each(in, func(c broker.Can) api.Can { return api.Can(c) })
 }
 
-// me replaces the word by the caller's id.
+// me reads whom the caller means: the word me, the whole id of a person, or
+// its subject alone, which is one of the caller's own provider.
 func me(ctx context.Context, id *string) access.PrincipalID {
-	if or(id) == "me" {
-		return callOf(ctx).caller.ID
+	caller, said := callOf(ctx).caller.ID, access.PrincipalID(or(id))
+	switch {
+	case said == "me":
+		return caller
+	case said == "" || said == access.System || strings.Contains(string(said), "|"):
+		return said
 	}
-	return access.PrincipalID(or(id))
+	return access.PrincipalID(caller.Issuer()) + "|" + said
 }
 
 // keyOf gives the idempotency key of the call.
