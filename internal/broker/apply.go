@@ -40,7 +40,7 @@ type Applied struct {
 func (b *Broker) ApplyPolicy(ctx context.Context, who access.Caller, in Apply) (Applied, error) {
 	if !who.Has(access.ContractAdmin) {
 		return Applied{}, b.refused(ctx, who, "policy.apply", access.PolicyStream, &access.Error{
-			Code: access.Forbidden, Message: "Only contract admins apply policy. Ask one of them to review the set and apply it.",
+			Code: access.Forbidden, Message: "Only contract admins change policy. Ask one of them to review the set and apply it.",
 		})
 	}
 	if bad := access.CheckText(in.Note, maxNote); bad != "" {

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
@@ -137,6 +138,7 @@ func (b *Broker) settle(ctx context.Context, tx *store.Tx, ix *contract.Index, a
 	}
 	switch engine.Count(d, req.Requester, votes, people).State {
 	case engine.Denied:
+		req.StateReason = "Denied by " + people[actor].DisplayName() + "."
 		return b.move(ctx, tx, req, access.OnDeny, access.RequestDenied, actor, data)
 	case engine.Filled:
 		why, err := b.recheck(ctx, tx, ix, *req, d, nil, nil)
@@ -156,13 +158,25 @@ func (b *Broker) settle(ctx context.Context, tx *store.Tx, ix *contract.Index, a
 	return nil
 }
 
+var decidedIt = map[access.RequestState]access.VoteDecision{access.Approved: access.Approve, access.Denied: access.Deny}
+
+// decided says what became of a request, and by whose word.
+func decided(state access.RequestState, votes []access.Vote, people map[access.PrincipalID]access.Subject) string {
+	for _, v := range slices.Backward(votes) {
+		if p, known := people[v.Voter]; known && v.Decision == decidedIt[state] {
+			return p.DisplayName() + " has " + string(state) + " this request"
+		}
+	}
+	return "This request is " + string(state)
+}
+
 // mayVote says why the person may not say v on the request, or nil. The vote
 // and the list of what a caller can do both ask it.
 func mayVote(req access.Request, d access.Decision, votes []access.Vote, people map[access.PrincipalID]access.Subject, voter access.Subject, v access.VoteDecision, now time.Time) error {
 	if req.State != access.Pending {
 		return &access.Error{
 			Code:    access.StateConflict,
-			Message: "This request is " + string(req.State) + " already; there is nothing left to decide.",
+			Message: decided(req.State, votes, people) + " already; there is nothing left to decide.",
 			Current: string(req.State),
 		}
 	}

@@ -209,6 +209,24 @@ func TestApproverWhoLeftTheGroup(t *testing.T) {
 	})
 }
 
+func TestADenialSaysWhose(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	req := s.submit(t, s.alice, ordersAdmin)
+
+	view, _, err := s.b.Vote(t.Context(), s.olive, req.ID, Ballot{Decision: access.Deny, Reason: "not on a Friday", RequestHash: req.Hash}, Key{})
+
+	require.NoError(t, err)
+	require.Equal(t, "Denied by Olive.", view.StateReason, "the reason stays with the vote")
+	_, err = s.vote(t, s.oscar, req, access.Approve)
+	require.Equal(t, "Olive has denied this request already; there is nothing left to decide.", access.AsError(err).Message)
+
+	req = s.submit(t, s.alan, ordersAdmin)
+	s.approve(t, req, s.olive)
+	_, err = s.vote(t, s.oscar, req, access.Deny)
+	require.Equal(t, "Olive has approved this request already; there is nothing left to decide.", access.AsError(err).Message)
+}
+
 func TestVoteAfterDecideBy(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
