@@ -70,7 +70,7 @@ var presentations = map[access.Code]struct {
 	},
 	access.DuplicateRequest: {
 		http.StatusConflict, "Asked for already",
-		"You have asked for the same already, and it still waits.",
+		"You have asked for the same already, with another reason or ticket, and that request is still live. Go on with it, or withdraw it. What is identical in all is answered with the request that there is.",
 	},
 	access.InProgress: {
 		http.StatusConflict, "The same call is being worked on",
