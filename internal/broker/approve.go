@@ -14,14 +14,19 @@ import (
 // item (T3), or a later end for the grant that it extends (T12).
 func (b *Broker) grantAll(ctx context.Context, tx *store.Tx, req access.Request, d access.Decision, actor access.PrincipalID) error {
 	if !req.Ask.Extends.IsZero() {
-		g, err := tx.Grant(ctx, req.Ask.Extends)
-		if err != nil {
-			return fmt.Errorf("reading the grant to extend: %w", err)
-		}
-		if _, err := b.extendGrant(ctx, tx, g.ID, g.ExpiresAt.Add(d.Items[0].Offer.Duration.Duration()), actor, req.ID); err != nil {
+		if _, err := b.extendGrant(ctx, tx, req.Ask.Extends, d.Items[0].Offer.Duration, actor, req.ID); err != nil {
 			return fmt.Errorf("extending the grant: %w", err)
 		}
 		return nil
+	}
+	// All at once and in one order: two requests with the same items the other
+	// way round must not wait for each other.
+	var needs []access.EntitlementKey
+	for _, item := range d.Items {
+		needs = append(needs, item.Entitlements...)
+	}
+	if err := tx.InsertEntitlements(ctx, req.Requester, needs); err != nil {
+		return err
 	}
 	events := make([]access.Event, len(d.Items))
 	for i, item := range d.Items {

@@ -2,20 +2,21 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
 )
 
-// extendGrant raises a grant's end (T12). It is called in the transaction
-// that approves the extension, with the request's row locked already. The
-// event names the actor and the request that extends.
-func (b *Broker) extendGrant(ctx context.Context, tx *store.Tx, id access.GrantID, to time.Time, actor access.PrincipalID, by access.RequestID) (access.Grant, error) {
+// extendGrant raises a grant's end (T12) from where it is once the grant is
+// locked. It is called in the transaction that approves the extension, with
+// the request's row locked already. The event names the actor and the request
+// that extends.
+func (b *Broker) extendGrant(ctx context.Context, tx *store.Tx, id access.GrantID, longer access.Seconds, actor access.PrincipalID, by access.RequestID) (access.Grant, error) {
 	needs, g, err := lockGrant(ctx, tx, id)
 	if err != nil {
 		return access.Grant{}, err
 	}
+	to := g.ExpiresAt.Add(longer.Duration())
 	if !g.NotAfter.IsZero() && to.After(g.NotAfter) {
 		return g, &access.Error{
 			Code: access.StateConflict, Current: string(g.State),

@@ -43,18 +43,10 @@ func (b *Broker) facts(ctx context.Context, tx *store.Tx, ix *contract.Index, su
 // live counts the live grants of the contracts with limits that could cover
 // the ask. Others are not counted: nothing would look at the number.
 func (b *Broker) live(ctx context.Context, tx *store.Tx, ix *contract.Index, holder access.PrincipalID, ask access.Ask) (map[string]engine.Live, error) {
-	limited := map[string]bool{}
-	for _, item := range ask.Items {
-		for _, c := range ix.Contracts(item.Role, item.Resource) {
-			if c.Spec.Limits != nil {
-				limited[c.Metadata.Name] = true
-			}
-		}
-	}
-	if len(limited) == 0 {
+	names := limited(ix, ask)
+	if len(names) == 0 {
 		return nil, nil
 	}
-	names := slices.Sorted(maps.Keys(limited))
 	if err := tx.LockLimits(ctx, names); err != nil {
 		return nil, fmt.Errorf("locking limits: %w", err)
 	}
@@ -67,6 +59,19 @@ func (b *Broker) live(ctx context.Context, tx *store.Tx, ix *contract.Index, hol
 		live[n.Contract] = engine.Live{Subject: n.Subject, Total: n.Total}
 	}
 	return live, nil
+}
+
+// limited gives the contracts with limits that could cover the ask, sorted.
+func limited(ix *contract.Index, ask access.Ask) []string {
+	names := map[string]bool{}
+	for _, item := range ask.Items {
+		for _, c := range ix.Contracts(item.Role, item.Resource) {
+			if c.Spec.Limits != nil {
+				names[c.Metadata.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }
 
 // accounts gives the subject's account on each connector that the ask

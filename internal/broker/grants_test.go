@@ -110,17 +110,7 @@ func TestAccountNeverServesTwo(t *testing.T) {
 	twin := s.person(t, "alice2", "engineers")
 	twin.Username = "alice"
 	err := s.b.store.InTx(t.Context(), func(tx *store.Tx) error {
-		req, err := s.b.Request(t.Context(), s.alice, s.grantRequest(t))
-		require.NoError(t, err)
-		g := req.Grants[0]
-		g.ID, g.Holder = access.NewID[access.GrantID](tx.Now), twin.ID
-		return tx.InsertGrant(t.Context(), g, []access.EntitlementKey{aliceReads})
+		return tx.InsertEntitlements(t.Context(), twin.ID, []access.EntitlementKey{aliceReads})
 	})
 	require.Equal(t, "state_conflict", refusedAs(err))
-}
-
-func (s *scene) grantRequest(t *testing.T) (id access.RequestID) {
-	t.Helper()
-	require.NoError(t, s.admin.QueryRow(t.Context(), `select request_id from core.grant limit 1`).Scan(&id))
-	return id
 }

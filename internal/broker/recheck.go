@@ -39,26 +39,39 @@ func (b *Broker) recheck(ctx context.Context, tx *store.Tx, now *contract.Index,
 			return "", fmt.Errorf("loading the policy that decided: %w", err)
 		}
 	}
+	type look struct {
+		part
+		ix *contract.Index
+	}
+	var looks []look
+	var limits []string
 	for _, part := range partsOf(req.Ask, d, items) {
 		if why := notInForce(now, part.ask.Contract); why != "" {
 			return why, nil
 		}
-		policies := []*contract.Index{pinned}
+		looks = append(looks, look{part, pinned})
 		if pinned != now {
-			policies = append(policies, guardedBy(now, pinned, part.ask))
+			looks = append(looks, look{part, guardedBy(now, pinned, part.ask)})
 		}
-		for _, ix := range policies {
-			facts, err := b.facts(ctx, tx, ix, requester, part.ask)
-			if err != nil {
-				return "", fmt.Errorf("gathering facts: %w", err)
-			}
-			if adjust != nil {
-				facts = adjust(facts)
-			}
-			again := engine.Evaluate(ix, part.ask, req.Hash, facts)
-			if why := part.differs(again); why != "" {
-				return why, nil
-			}
+	}
+	for _, l := range looks {
+		limits = append(limits, limited(l.ix, l.ask)...)
+	}
+	// All at once, in one order: two requests with the same parts the other way
+	// round must not wait for each other.
+	if err := tx.LockLimits(ctx, limits); err != nil {
+		return "", fmt.Errorf("locking limits: %w", err)
+	}
+	for _, l := range looks {
+		facts, err := b.facts(ctx, tx, l.ix, requester, l.ask)
+		if err != nil {
+			return "", fmt.Errorf("gathering facts: %w", err)
+		}
+		if adjust != nil {
+			facts = adjust(facts)
+		}
+		if why := l.differs(engine.Evaluate(l.ix, l.ask, req.Hash, facts)); why != "" {
+			return why, nil
 		}
 	}
 	return "", nil

@@ -63,28 +63,17 @@ from core.entitlement e
 join unnest(@connectors::text[], @accounts::text[], @permissions::text[]) as n (connector, account, permission)
   on n.connector = e.connector and n.account = e.account and n.permission = e.permission`
 
-// InsertGrant puts a scheduled grant on record (T3) with the entitlements it
-// needs and the holder's account on the target. An account that belongs to
-// somebody else is a StateConflict. The caller records grant.scheduled at
-// version 1.
-func (tx *Tx) InsertGrant(ctx context.Context, g access.Grant, needs []access.EntitlementKey) error {
-	if g.State != access.Scheduled || len(needs) == 0 {
-		return fmt.Errorf("a new grant is scheduled and needs an entitlement: it is %s and needs %d", g.State, len(needs))
-	}
+// InsertEntitlements puts on record what somebody's new grants need, and their
+// accounts on the targets, where they are not yet. An account that belongs to
+// somebody else is a StateConflict. It writes in the order of the keys, so
+// that what one transaction needs is inserted by one call.
+func (tx *Tx) InsertEntitlements(ctx context.Context, holder access.PrincipalID, needs []access.EntitlementKey) error {
+	args := keyArgs(needs)
 	ids := make([]string, len(needs))
-	connectors, accounts, permissions := make([]string, len(needs)), make([]string, len(needs)), make([]string, len(needs))
-	for i, n := range needs {
+	for i := range needs {
 		ids[i] = uuid(access.NewID[access.EntitlementID](tx.Now))
-		connectors[i], accounts[i], permissions[i] = n.Connector, n.Account, n.Permission
 	}
-	args := pgx.NamedArgs{
-		"id": g.ID, "request_id": g.RequestID, "item": g.Item, "holder": g.Holder, "role": g.Role, "resource": g.Resource,
-		"contract": g.Contract, "connector": g.Connector, "state": g.State, "trigger": access.OnApprove,
-		"duration": g.Duration, "max_total": g.MaxTotal, "start_at": g.StartAt, "start_by": g.StartBy, "not_after": orNull(g.NotAfter),
-		"expires_at": g.ExpiresAt, "expiry_class": g.ExpiryClass, "residual": g.Residual, "version": 1, "now": tx.Now,
-		"principal": g.Holder, "grant": g.ID,
-		"ids": ids, "connectors": connectors, "accounts": accounts, "permissions": permissions,
-	}
+	args["ids"], args["principal"], args["now"] = ids, holder, tx.Now
 	if err := tx.exec(ctx, insertAccounts, args); err != nil {
 		return fmt.Errorf("inserting accounts: %w", err)
 	}
@@ -95,17 +84,47 @@ func (tx *Tx) InsertGrant(ctx context.Context, g access.Grant, needs []access.En
 	if len(strangers) > 0 {
 		return &access.Error{
 			Code:    access.StateConflict,
-			Message: "The account " + strangers[0] + " on " + g.Connector + " belongs to another person. One account never serves two; ask the operator to give this person an account of their own.",
+			Message: "The account " + strangers[0] + " on " + needs[0].Connector + " belongs to another person. One account never serves two; ask the operator to give this person an account of their own.",
 		}
 	}
-	for _, step := range []struct{ doing, sql string }{
-		{"inserting grant", insertGrant},
-		{"inserting entitlements", insertEntitlements},
-		{"linking entitlements", insertGrantEntitlements},
-	} {
-		if err := tx.exec(ctx, step.sql, args); err != nil {
-			return fmt.Errorf("%s: %w", step.doing, err)
-		}
+	if err := tx.exec(ctx, insertEntitlements, args); err != nil {
+		return fmt.Errorf("inserting entitlements: %w", err)
+	}
+	return nil
+}
+
+func keyArgs(keys []access.EntitlementKey) pgx.NamedArgs {
+	connectors, accounts, permissions := make([]string, len(keys)), make([]string, len(keys)), make([]string, len(keys))
+	for i, k := range keys {
+		connectors[i], accounts[i], permissions[i] = k.Connector, k.Account, k.Permission
+	}
+	return pgx.NamedArgs{"connectors": connectors, "accounts": accounts, "permissions": permissions}
+}
+
+// InsertGrant puts a scheduled grant on record (T3) with what it needs, which
+// InsertEntitlements has put there. The caller records grant.scheduled at
+// version 1.
+func (tx *Tx) InsertGrant(ctx context.Context, g access.Grant, needs []access.EntitlementKey) error {
+	if g.State != access.Scheduled || len(needs) == 0 {
+		return fmt.Errorf("a new grant is scheduled and needs an entitlement: it is %s and needs %d", g.State, len(needs))
+	}
+	args := pgx.NamedArgs{
+		"id": g.ID, "request_id": g.RequestID, "item": g.Item, "holder": g.Holder, "role": g.Role, "resource": g.Resource,
+		"contract": g.Contract, "connector": g.Connector, "state": g.State, "trigger": access.OnApprove,
+		"duration": g.Duration, "max_total": g.MaxTotal, "start_at": g.StartAt, "start_by": g.StartBy, "not_after": orNull(g.NotAfter),
+		"expires_at": g.ExpiresAt, "expiry_class": g.ExpiryClass, "residual": g.Residual, "version": 1, "now": tx.Now,
+	}
+	if err := tx.exec(ctx, insertGrant, args); err != nil {
+		return fmt.Errorf("inserting grant: %w", err)
+	}
+	keys := keyArgs(needs)
+	keys["grant"] = g.ID
+	n, err := tx.affected(ctx, insertGrantEntitlements, keys)
+	if err != nil {
+		return fmt.Errorf("linking entitlements: %w", err)
+	}
+	if int(n) != len(needs) {
+		return fmt.Errorf("linking entitlements: %d of %d are on record", n, len(needs))
 	}
 	return nil
 }
