@@ -44,7 +44,7 @@ func testTailFollows(t *testing.T, demo *demo) {
 	tail.find(`\S`) // from now on it follows
 	_, _, code := ada.run(t, "request", "pg/readonly", "on", "postgres/database:prod/billing", "--for", "13m", "--reason", "for the tail", "--no-wait")
 	require.Equal(t, 8, code)
-	tail.find(`request\.submitted +ada .*"duration_seconds":780`)
+	tail.find(`request\.submitted +Ada Engineer .*"duration_seconds":780`)
 	require.NoError(t, tail.cmd.Process.Signal(syscall.SIGINT))
 	tail.exits(0)
 }
