@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -46,15 +47,15 @@ from audit.event e left join core.principal p on p.id = e.actor`
 // fromVisibleEvents is fromEvents for a viewer.
 const fromVisibleEvents = `
 with mine as (
-  select q.id from core.request q where q.requester = @viewer
+  select q.id, q.stream from core.request q where q.requester = @viewer
   union
-  select a.request_id from core.request_approver a where a.user_id = @viewer
+  select q.id, q.stream from core.request_approver a join core.request q on q.id = a.request_id where a.user_id = @viewer
   union
-  select a.request_id from core.request_approver a where a.group_name = any(@groups::text[])
+  select q.id, q.stream from core.request_approver a join core.request q on q.id = a.request_id where a.group_name = any(@groups::text[])
 ), visible as (
-  select 'request:' || core.typeid('req', m.id) as stream from mine m
+  select m.stream from mine m
   union all
-  select 'grant:' || core.typeid('grt', g.id) from core.grant g join mine m on m.id = g.request_id
+  select g.stream from core.grant g join mine m on m.id = g.request_id
   union all
   select 'principal:' || @viewer::text
 )
@@ -153,12 +154,14 @@ func (tx *Tx) EventsOf(ctx context.Context, streams ...string) ([]EventRow, erro
 	return rows, nil
 }
 
+const selectNeededStreams = `
+select distinct e.stream
+from core.grant_entitlement n
+join core.entitlement e on e.id = n.entitlement_id
+where n.grant_id = any(@grants::uuid[])`
+
 const selectTimeline = fromEvents + `
-where e.stream = @request
-  or e.stream in (select 'grant:' || core.typeid('grt', g) from unnest(@grants::uuid[]) as g)
-  or e.recorded_at >= @since and e.stream in (
-    select 'entitlement:' || core.typeid('ent', n.entitlement_id)
-    from core.grant_entitlement n where n.grant_id = any(@grants::uuid[]))
+where e.stream = any(@streams::text[]) and (e.recorded_at >= @since or not e.stream = any(@shared::text[]))
 order by min(e.recorded_at) over (partition by e.xid), e.xid,
   array_position(array['request', 'entitlement', 'grant'], split_part(e.stream, ':', 1)), e.seq`
 
@@ -166,9 +169,16 @@ order by min(e.recorded_at) over (partition by e.xid), e.xid,
 // the entitlements that those needed, in the order in which they happened;
 // within one transaction causes come before effects.
 func (tx *Tx) Timeline(ctx context.Context, request access.RequestID, grants []access.GrantID, since time.Time) ([]EventRow, error) {
-	rows, err := many(ctx, tx, selectTimeline, pgx.NamedArgs{
-		"request": access.StreamOf(request), "grants": uuids(grants), "since": since,
-	}, pgx.RowToStructByName[EventRow])
+	shared, err := many(ctx, tx, selectNeededStreams, pgx.NamedArgs{"grants": uuids(grants)}, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("reading what the grants needed: %w", err)
+	}
+	// Named one by one, the streams are found by the index.
+	streams := append(slices.Clone(shared), access.StreamOf(request))
+	for _, g := range grants {
+		streams = append(streams, access.StreamOf(g))
+	}
+	rows, err := many(ctx, tx, selectTimeline, pgx.NamedArgs{"streams": streams, "shared": shared, "since": since}, pgx.RowToStructByName[EventRow])
 	if err != nil {
 		return nil, fmt.Errorf("reading timeline: %w", err)
 	}

@@ -20,14 +20,26 @@ type GrantFilter struct {
 	Query    string    // part of a role, resource, contract or holder's name
 }
 
-const listGrants = `
+const fromGrants = `
 select ` + grantColumns + `
-from core.grant g
-where (@everything or g.holder = @me or exists (
-    select
-    from core.request_approver a
-    where a.request_id = g.request_id and (a.user_id = @me or a.group_name = any(@groups::text[]))))
-  and (cardinality(@states::text[]) = 0 or g.state = any(@states::text[]))
+from core.grant g`
+
+// fromVisibleGrants is fromGrants for a viewer. It begins with what is theirs,
+// which is little where a walk through all grants is long.
+const fromVisibleGrants = `
+with mine as (
+  select h.id from core.grant h where h.holder = @me
+  union
+  select h.id from core.request_approver a join core.grant h on h.request_id = a.request_id where a.user_id = @me
+  union
+  select h.id from core.request_approver a join core.grant h on h.request_id = a.request_id where a.group_name = any(@groups::text[])
+)
+select ` + grantColumns + `
+from mine m
+join core.grant g on g.id = m.id`
+
+const whereGrants = `
+where (cardinality(@states::text[]) = 0 or g.state = any(@states::text[]))
   and (@contract = '' or g.contract = @contract)
   and (@resource = '' or g.resource = @resource)
   and (@holder = '' or g.holder = @holder)
@@ -40,6 +52,11 @@ where (@everything or g.holder = @me or exists (
 order by g.created_at desc, g.id desc
 limit @limit`
 
+const (
+	listGrants        = fromGrants + whereGrants
+	listVisibleGrants = fromVisibleGrants + whereGrants
+)
+
 // ListGrants gives the grants that the viewer may see, newest first: their
 // own, those of requests whose seats name them, or everything. before is the
 // last one of the page before, zero for the first page.
@@ -49,14 +66,18 @@ func (tx *Tx) ListGrants(ctx context.Context, viewer access.Subject, everything 
 		states[i] = string(s)
 	}
 	args := pgx.NamedArgs{
-		"everything": everything, "me": viewer.ID, "groups": knownGroups(viewer), "states": states, "contract": f.Contract,
+		"me": viewer.ID, "groups": knownGroups(viewer), "states": states, "contract": f.Contract,
 		"resource": f.Resource, "holder": f.Holder, "since": orNull(f.Since), "query": f.Query,
 		"before_id": nil, "before_at": nil, "limit": limit,
 	}
 	if !before.ID.IsZero() {
 		args["before_id"], args["before_at"] = before.ID, before.CreatedAt
 	}
-	gs, err := many(ctx, tx, listGrants, args, scanGrant)
+	sql := listVisibleGrants
+	if everything {
+		sql = listGrants
+	}
+	gs, err := many(ctx, tx, sql, args, scanGrant)
 	if err != nil {
 		return nil, fmt.Errorf("listing grants: %w", err)
 	}

@@ -155,10 +155,10 @@ func TestRowRules(t *testing.T) {
 		{"a version twice", []string{`update core.grant set state = 'lapsed', last_trigger = 'lapse', ended_at = now()`}, "grant_version_follows"},
 		{"a version left out", []string{`update core.grant set state = 'lapsed', last_trigger = 'lapse', ended_at = now(), version = version + 2`}, "grant_version_follows"},
 		{"active and ended", []string{start, `update core.grant set state = 'active', last_trigger = 'confirm', version = version + 1, activated_at = now(), ended_at = now()`}, "grant_ended_ck"},
-		{"credentials twice", []string{
+		{"credentials before the last ones", []string{
 			start,
 			`update core.grant set credentials_issued_at = now(), version = version + 1`,
-			`update core.grant set credentials_issued_at = now() + interval '1 second', version = version + 1`,
+			`update core.grant set credentials_issued_at = now() - interval '1 second', version = version + 1`,
 		}, "grant_credentials_once"},
 		{"credentials before there is access", []string{`update core.grant set credentials_issued_at = now(), version = version + 1`}, "grant_credentials_once"},
 		{"credentials with another change", []string{start, `update core.grant set credentials_issued_at = now(), expires_at = now(), version = version + 1`}, "grant_credentials_once"},

@@ -69,7 +69,9 @@ func TestMigrateDownKeepsEvidence(t *testing.T) {
 	inTx(t, db.Store(t), func(tx *store.Tx) error { return tx.Record(t.Context(), note("s")) })
 	err := store.MigrateTo(t.Context(), db.AdminDSN, 0)
 	require.ErrorContains(t, err, "the audit log is not empty")
-	require.Len(t, eventsOf(t, db.Store(t), "s"), 1)
+	var kept int
+	must(t, db.Admin(t).QueryRow(t.Context(), `select count(*) from audit.event`).Scan(&kept))
+	require.Equal(t, 1, kept)
 }
 
 // A schema that is newer, older, dirty or missing is named as such.

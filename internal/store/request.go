@@ -184,8 +184,8 @@ func (tx *Tx) PointKey(ctx context.Context, who access.PrincipalID, key string, 
 const selectLiveTwin = `
 select ` + requestColumns + `
 from core.request r
-where r.requester = @requester and r.fingerprint = @fingerprint
-  and (r.state = 'pending' or r.state = 'approved' and exists (
+where r.requester = @requester and r.fingerprint = @fingerprint and r.state in ('pending', 'approved')
+  and (r.state = 'pending' or exists (
     select from core.grant g where g.request_id = r.id and g.state in ('scheduled', 'provisioning')))
 order by r.number desc
 limit 1`

@@ -29,10 +29,27 @@ type RequestFilter struct {
 	Limit     int
 }
 
-const selectRequests = `
+const fromRequests = `
 select ` + requestColumns + `
 from core.request r
-join core.principal p on p.id = r.requester
+join core.principal p on p.id = r.requester`
+
+// fromVisibleRequests is fromRequests for a viewer. It begins with what is
+// theirs, which is little where a walk through all requests is long.
+const fromVisibleRequests = `
+with mine as (
+  select q.id from core.request q where q.requester = @viewer::text
+  union
+  select a.request_id from core.request_approver a where a.user_id = @viewer
+  union
+  select a.request_id from core.request_approver a where a.group_name = any(@groups::text[])
+)
+select ` + requestColumns + `
+from mine m
+join core.request r on r.id = m.id
+join core.principal p on p.id = r.requester`
+
+const whereRequests = `
 where (@before::bigint = 0 or r.number < @before)
   and (cardinality(@states::text[]) = 0 or r.state = any(@states::text[]))
   and (@requester::text = '' or r.requester = @requester)
@@ -41,17 +58,19 @@ where (@before::bigint = 0 or r.number < @before)
   and (@contract::text = '' and @resource::text = '' or exists (
     select from core.request_item i
     where i.request_id = r.id and (@contract = '' or i.contract = @contract) and (@resource = '' or i.resource = @resource)))
-  and (@all::boolean or r.requester = @viewer::text or exists (
-    select from core.request_approver a
-    where a.request_id = r.id and (a.user_id = @viewer or a.group_name = any(@groups::text[]))))
   and (not @approver::boolean or r.requester <> @viewer and exists (
     select from core.request_approver a
-    where a.request_id = r.id and (a.user_id = @viewer or a.group_name = any(@groups))))
+    where a.request_id = r.id and (a.user_id = @viewer or a.group_name = any(@groups::text[]))))
   and (@query::text = '' or strpos(lower(r.ticket), lower(@query)) > 0 or strpos(lower(p.name), lower(@query)) > 0 or exists (
     select from core.request_item i
     where i.request_id = r.id and (strpos(lower(i.role), lower(@query)) > 0 or strpos(lower(i.resource), lower(@query)) > 0)))
 order by r.number desc
 limit @limit`
+
+const (
+	selectRequests        = fromRequests + whereRequests
+	selectVisibleRequests = fromVisibleRequests + whereRequests
+)
 
 // Requests lists requests, newest first.
 func (tx *Tx) Requests(ctx context.Context, f RequestFilter) ([]access.Request, error) {
@@ -63,9 +82,13 @@ func (tx *Tx) Requests(ctx context.Context, f RequestFilter) ([]access.Request, 
 	if groups == nil {
 		groups = []string{}
 	}
-	return many(ctx, tx, selectRequests, pgx.NamedArgs{
+	sql := selectVisibleRequests
+	if f.All && !f.Approver {
+		sql = selectRequests
+	}
+	return many(ctx, tx, sql, pgx.NamedArgs{
 		"before": f.Before, "states": states, "requester": f.Requester, "since": orNull(f.Since), "until": orNull(f.Until),
-		"contract": f.Contract, "resource": f.Resource, "all": f.All, "viewer": f.Viewer, "groups": groups,
+		"contract": f.Contract, "resource": f.Resource, "viewer": f.Viewer, "groups": groups,
 		"approver": f.Approver, "query": f.Query, "limit": f.Limit,
 	}, scanRequest)
 }
