@@ -39,8 +39,8 @@ func TestParametersSayWhatIsWanted(t *testing.T) {
 		{"/requests?state=x", api.Fault{Parameter: "state", Detail: "must be one of pending, approved, refused, denied, withdrawn, expired, invalidated"}},
 		{"/requests?state=pending&state=denied", api.Fault{Parameter: "state", Detail: "is given more than once"}},
 		{"/grants?live=x", api.Fault{Parameter: "live", Detail: "is neither true nor false"}},
-		{"/requests/x", api.Fault{Parameter: "request_id", Detail: "is not an id of the form req_…"}},
-		{"/audit/events?after=x", api.Fault{Parameter: "after", Detail: "is neither start nor an id of the form evt_…"}},
+		{"/requests/req_zz", api.Fault{Parameter: "request_id", Detail: "is not an id such as req_01m843dj1xftgsy5stz96vwa7j"}},
+		{"/audit/events?after=x", api.Fault{Parameter: "after", Detail: "is neither start nor an id such as evt_01m843dj1xftgsy5stz96vwa7j"}},
 	} {
 		p := s.call("GET", "/api/v1"+tt.path, as("audrey")).code(t, http.StatusBadRequest, access.Invalid)
 		require.Equal(t, []api.Fault{tt.want}, p.Errors, tt.path)

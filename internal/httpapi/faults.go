@@ -129,9 +129,9 @@ var formats = []jsonschema.Format{
 func form(pattern string) string {
 	if prefix, _, ok := strings.Cut(strings.TrimPrefix(pattern, "^"), "_[0-7]"); ok {
 		if word, prefix, also := strings.Cut(strings.TrimPrefix(prefix, "("), "|"); also {
-			return "is neither " + word + " nor an id of the form " + prefix + "_…"
+			return "is neither " + word + " nor " + idLike(prefix)
 		}
-		return "is not an id of the form " + prefix + "_…"
+		return "is not " + idLike(prefix)
 	}
 	switch pattern {
 	case `^[^\s*\x00-\x1f\x7f]+$`:
@@ -141,6 +141,8 @@ func form(pattern string) string {
 	}
 	return "does not have the form " + pattern
 }
+
+func idLike(prefix string) string { return "an id such as " + prefix + "_01m843dj1xftgsy5stz96vwa7j" }
 
 // pointerOf finds the member that encoding/json could not take.
 func pointerOf(err error) string {
