@@ -4410,8 +4410,9 @@ type ExtendGrantResponseObject interface {
 }
 
 type ExtendGrant200ResponseHeaders struct {
-	ETag     string
-	Location string
+	ETag                string
+	IdempotencyReplayed *bool
+	Location            string
 }
 
 type ExtendGrant200JSONResponse struct {
@@ -4427,6 +4428,9 @@ func (response ExtendGrant200JSONResponse) VisitExtendGrantResponse(w http.Respo
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
+	}
 	w.Header().Set("Location", fmt.Sprint(response.Headers.Location))
 	w.WriteHeader(200)
 	_, err := buf.WriteTo(w)
@@ -4799,8 +4803,9 @@ type SubmitRequestResponseObject interface {
 }
 
 type SubmitRequest200ResponseHeaders struct {
-	ETag     *string
-	Location *string
+	ETag                *string
+	IdempotencyReplayed *bool
+	Location            *string
 }
 
 type SubmitRequest200JSONResponse struct {
@@ -4817,6 +4822,9 @@ func (response SubmitRequest200JSONResponse) VisitSubmitRequestResponse(w http.R
 	w.Header().Set("Content-Type", "application/json")
 	if response.Headers.ETag != nil {
 		w.Header().Set("ETag", fmt.Sprint(*response.Headers.ETag))
+	}
+	if response.Headers.IdempotencyReplayed != nil {
+		w.Header().Set("Idempotency-Replayed", fmt.Sprint(*response.Headers.IdempotencyReplayed))
 	}
 	if response.Headers.Location != nil {
 		w.Header().Set("Location", fmt.Sprint(*response.Headers.Location))

@@ -6283,8 +6283,9 @@ func (r GetCredentialsResponse) ContentType() string {
 
 // ExtendGrantResponse200Headers the declared response headers of an HTTP 200 response for ExtendGrant
 type ExtendGrantResponse200Headers struct {
-	ETag     string
-	Location string
+	ETag                string
+	IdempotencyReplayed *bool
+	Location            string
 }
 
 // ExtendGrantResponse201Headers the declared response headers of an HTTP 201 response for ExtendGrant
@@ -6849,8 +6850,9 @@ func (r ListRequestsResponse) ContentType() string {
 
 // SubmitRequestResponse200Headers the declared response headers of an HTTP 200 response for SubmitRequest
 type SubmitRequestResponse200Headers struct {
-	ETag     *string
-	Location *string
+	ETag                *string
+	IdempotencyReplayed *bool
+	Location            *string
 }
 
 // SubmitRequestResponse201Headers the declared response headers of an HTTP 201 response for SubmitRequest
@@ -8755,6 +8757,13 @@ func ParseExtendGrantResponse(rsp *http.Response) (*ExtendGrantResponse, error) 
 			}
 			headers.ETag = value
 		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
+		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: "uri-reference"}); err != nil {
@@ -9203,6 +9212,13 @@ func ParseSubmitRequestResponse(rsp *http.Response) (*SubmitRequestResponse, err
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Idempotency-Replayed"); len(values) > 0 {
+			var value bool
+			if err := runtime.BindStyledParameterWithOptions("simple", "Idempotency-Replayed", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.IdempotencyReplayed = &value
 		}
 		if values := rsp.Header.Values("Location"); len(values) > 0 {
 			var value string

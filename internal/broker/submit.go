@@ -53,11 +53,14 @@ func (b *Broker) submit(ctx context.Context, who access.Caller, ask access.Ask, 
 		if who.Subject, err = asKnown(ctx, tx, who.Subject); err != nil {
 			return err
 		}
-		id, replayed, err := useKey(ctx, tx, who.ID, key, access.NewID[access.RequestID](tx.Now))
+		proposed := newRequestID(tx.Now, who.ID, key)
+		id, replayed, err := useKey(ctx, tx, who.ID, key, proposed)
 		if err != nil {
 			return err
 		}
-		if out.Replayed = replayed; !replayed {
+		if out.Replayed = replayed; replayed {
+			out.Existing = !sameOrigin(id, proposed)
+		} else {
 			if id, out.Existing, overdue, err = b.liveTwin(ctx, tx, who.ID, ask, fingerprint, key, id); err != nil {
 				return err
 			}

@@ -119,7 +119,7 @@ func TestSubmitWithKey(t *testing.T) {
 		again, err := s.b.Submit(t.Context(), s.alice, ask(ordersAdmin), key)
 
 		require.NoError(t, err)
-		require.Equal(t, Submitted{Request: first, Replayed: true}, again)
+		require.Equal(t, Submitted{Request: first, Replayed: true, Existing: true}, again)
 	})
 	t.Run("OtherBody", func(t *testing.T) {
 		t.Parallel()

@@ -1,8 +1,11 @@
 package broker
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"time"
 
 	"github.com/rampkeeper/rampkeeper/internal/access"
 	"github.com/rampkeeper/rampkeeper/internal/store"
@@ -14,6 +17,23 @@ func fingerprintOf(ask access.Ask) access.Digest {
 	ask.Reason, ask.Ticket = "", ""
 	return access.DigestOf(ask)
 }
+
+// newRequestID gives a request its id. With an idempotency key, all of it but
+// the time comes from the key, so that a repetition can tell whether the first
+// call made the request or met one that was live.
+func newRequestID(now time.Time, who access.PrincipalID, key Key) access.RequestID {
+	id := access.NewID[access.RequestID](now)
+	if key.Key != "" {
+		sum := sha256.Sum256([]byte(access.DigestOf([]string{string(who), key.Key, string(key.BodyHash)})))
+		copy(id[6:], sum[:])
+		id[6] = id[6]&0x0f | 0x70 // still a UUIDv7
+		id[8] = id[8]&0x3f | 0x80
+	}
+	return id
+}
+
+// sameOrigin says whether two ids come from the same key.
+func sameOrigin(a, b access.RequestID) bool { return bytes.Equal(a[6:], b[6:]) }
 
 // useKey claims the caller's idempotency key for an object. When the key was
 // used before, with the same body, it gives the object of that time.

@@ -54,7 +54,7 @@ type Submitted struct {
 	// Replayed: the idempotency key had been used for this before.
 	Replayed bool
 	// Existing: an identical request was live, and is returned instead of a
-	// second one.
+	// second one; or was, when the key was first used.
 	Existing bool
 }
 

@@ -73,11 +73,11 @@ const (
 
 // evaluation is the decision of one item in the making.
 type evaluation struct {
-	ix     *contract.Index
-	ask    access.Ask
-	f      Facts
-	at     int // index of the item
-	item   access.Item
+	ix   *contract.Index
+	ask  access.Ask
+	f    Facts
+	at   int // index of the item
+	item access.Item
 	// question: what the requester has yet to write is not missed.
 	question bool
 	chosen   map[string]int // how many earlier items each contract was chosen for

@@ -160,7 +160,9 @@ func (s operations) ExtendGrant(ctx context.Context, in api.ExtendGrantRequestOb
 	body := s.request(out.Request)
 	tag, at := etag(body.Version, body), requestPath(body.ID)
 	if out.Existing {
-		return api.ExtendGrant200JSONResponse{Body: body, Headers: api.ExtendGrant200ResponseHeaders{ETag: tag, Location: at}}, nil
+		return api.ExtendGrant200JSONResponse{Body: body, Headers: api.ExtendGrant200ResponseHeaders{
+			ETag: tag, Location: at, IdempotencyReplayed: replayed(out.Replayed),
+		}}, nil
 	}
 	return api.ExtendGrant201JSONResponse{
 		Body: body, Headers: api.ExtendGrant201ResponseHeaders{ETag: tag, Location: at, IdempotencyReplayed: replayed(out.Replayed)},

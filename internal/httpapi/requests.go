@@ -57,7 +57,7 @@ func (s operations) SubmitRequest(ctx context.Context, in api.SubmitRequestReque
 			return nil, fmt.Errorf("encoding the request: %w", err)
 		}
 		return api.SubmitRequest200JSONResponse{
-			Body: answer, Headers: api.SubmitRequest200ResponseHeaders{ETag: &tag, Location: &at},
+			Body: answer, Headers: api.SubmitRequest200ResponseHeaders{ETag: &tag, Location: &at, IdempotencyReplayed: replayed(out.Replayed)},
 		}, nil
 	}
 	return api.SubmitRequest201JSONResponse{

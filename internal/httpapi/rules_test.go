@@ -85,6 +85,10 @@ func TestO8Idempotency(t *testing.T) {
 
 	twin := s.call("POST", "/api/v1/requests", as("alice"), body(ask("pg/admin"))).is(t, http.StatusOK)
 	require.True(t, seen[read[api.Request](t, twin).ID], "an identical live request is answered, not made again")
+	for _, replayed := range []string{"", "true"} {
+		met := s.call("POST", "/api/v1/requests", as("alice"), with("Idempotency-Key", "two"), body(ask("pg/admin"))).is(t, http.StatusOK)
+		require.Equal(t, replayed, met.header.Get("Idempotency-Replayed"))
+	}
 }
 
 func TestO9Cursors(t *testing.T) {
