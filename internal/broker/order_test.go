@@ -1,9 +1,7 @@
 package broker
 
 import (
-	"context"
 	"fmt"
-	"sync"
 	"testing"
 	"time"
 
@@ -43,29 +41,4 @@ func TestExtensionCountsFromTheLockedEnd(t *testing.T) {
 	}))
 	require.NoError(t, <-voted)
 	require.Equal(t, sooner.Add(10*time.Minute), s.grant(t, g.ID).ExpiresAt)
-}
-
-// Requests for the same things in another order do not wait for each other in
-// a circle.
-func TestOppositeOrdersDoNotDeadlock(t *testing.T) {
-	t.Parallel()
-	s := newScene(t)
-	s.apply(t, replace(t, reads, "path: prod/orders}", "path: prod/orders}, {type: postgres/database, path: prod/queue}"))
-	ctx := context.Background()
-	var all sync.WaitGroup
-	errs := make([]error, 20)
-	for i := range len(errs) / 2 {
-		who := s.person(t, fmt.Sprintf("person%d", i), "engineers")
-		for j, items := range [][]access.Item{{ordersRead, queueRead}, {queueRead, ordersRead}} {
-			a := ask(items...)
-			a.Duration += access.Seconds(j)
-			all.Go(func() { _, errs[2*i+j] = s.b.Submit(ctx, who, a, Key{}) })
-		}
-	}
-	all.Wait()
-	require.Equal(t, make([]error, len(errs)), errs)
-	require.Equal(t, []string{"40"}, s.rows(t, `select count(*) from core.grant`))
-	require.Eventually(t, func() bool { // the count is published now and then
-		return fmt.Sprint(s.rows(t, `select xact_commit > 20 and deadlocks = 0 from pg_stat_database where datname = current_database()`)) == "[true]"
-	}, 10*time.Second, 100*time.Millisecond)
 }
