@@ -262,7 +262,7 @@ func TestLogoutOfAnotherSiteIsRefused(t *testing.T) {
 	var problem map[string]any
 	require.NoError(t, json.NewDecoder(res.Body).Decode(&problem))
 	require.Equal(t, map[string]any{
-		"type": "/problems/cross_origin", "title": "Forbidden", "status": 403.0, "code": "cross_origin",
+		"type": "/problems/cross_origin", "title": "Refused from another site", "status": 403.0, "code": "cross_origin",
 		"detail": "Only pages of this server can sign you out.", "instance": "/auth/logout", "request_id": "",
 	}, problem)
 	_, code := b.me()

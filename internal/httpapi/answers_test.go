@@ -15,8 +15,13 @@ func TestStrangersHearNothingOfTheirFaults(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	for _, call := range [][2]string{
-		{"POST", "/requests/x/withdraw"}, {"GET", "/requests/x"}, {"GET", "/requests?limit=x"}, {"GET", "/requests?bogus=1"},
-		{"GET", "/audit/events?after=x"}, {"POST", "/requests"}, {"DELETE", "/me/sessions/x"},
+		{"POST", "/requests/x/withdraw"},
+		{"GET", "/requests/x"},
+		{"GET", "/requests?limit=x"},
+		{"GET", "/requests?bogus=1"},
+		{"GET", "/audit/events?after=x"},
+		{"POST", "/requests"},
+		{"DELETE", "/me/sessions/x"},
 	} {
 		s.call(call[0], "/api/v1"+call[1]).code(t, http.StatusUnauthorized, access.Unauthenticated)
 	}
