@@ -62,7 +62,7 @@ func (b *Broker) finish(ctx context.Context, j job, r result) (hopeless []access
 			if err != nil {
 				return err
 			}
-			if g.State == access.Provisioning && j.op.Kind == access.OpEnsure && errors.Is(r.err, connector.ErrPermanent) {
+			if g.State == access.Provisioning && j.op.Kind == access.OpEnsure && r.outcome == access.Failed && errors.Is(r.err, connector.ErrPermanent) {
 				hopeless = append(hopeless, g.ID)
 				continue
 			}
