@@ -81,9 +81,9 @@ func play(m *model, name string, script []int) (next []int, step string, err err
 		name += fmt.Sprintf(" %s=%d", what, c)
 		return c
 	})
-	for i := len(made) - 1; i >= 0; i-- {
-		if made[i]+1 < of[i] {
-			return append(made[:i:i], made[i]+1), name, err
+	for i, c := range slices.Backward(made) {
+		if c+1 < of[i] {
+			return append(made[:i:i], c+1), name, err
 		}
 	}
 	return nil, name, err
