@@ -20,8 +20,9 @@ import (
 // defaults.
 type Config struct {
 	Store *store.Store
-	// LoopStore is the loops' own way to the same database, so that no load
-	// of requests keeps a removal waiting for a connection. Nil: Store.
+	// LoopStore is another way to the same database, for the reaper and for
+	// what surrounds a call to a target, so that neither requests nor
+	// decisions keep a removal waiting for a connection. Nil: Store.
 	LoopStore  *store.Store
 	Connectors *connector.Registry
 	// Issuer completes the users that policy names by their subject alone.

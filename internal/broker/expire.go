@@ -49,7 +49,7 @@ func (b *Broker) sweepRequests(ctx context.Context) error {
 
 func (b *Broker) expireOverdue(ctx context.Context) (int, error) {
 	var closed []closing
-	err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
+	err := b.store.InTx(ctx, func(tx *store.Tx) error {
 		closed = nil
 		reqs, err := tx.LockOverdueRequests(ctx, overdueBatch)
 		if err != nil {
@@ -87,7 +87,7 @@ func (b *Broker) recheckPending(ctx context.Context) error {
 		nothingToDo   bool
 		roundFinished bool
 	)
-	err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
+	err := b.store.InTx(ctx, func(tx *store.Tx) error {
 		closed, nothingToDo = nil, false
 		ix, err := b.inPolicy(ctx, tx)
 		if err != nil {

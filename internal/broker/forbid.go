@@ -44,7 +44,7 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 			found  []access.GrantID
 			failed []error
 		)
-		err := b.loopStore.InTx(ctx, func(tx *store.Tx) (err error) {
+		err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
 			grants, found, failed = nil, nil, nil
 			if ix, err = b.inPolicy(ctx, tx); err != nil {
 				return fmt.Errorf("loading policy: %w", err)
@@ -91,7 +91,7 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 // endIfForbidden looks at one grant again, under its locks, and ends it.
 func (b *Broker) endIfForbidden(ctx context.Context, id access.GrantID) error {
 	var before, after access.Grant
-	err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
+	err := b.store.InTx(ctx, func(tx *store.Tx) error {
 		before, after = access.Grant{}, access.Grant{}
 		ix, err := b.inPolicy(ctx, tx)
 		if err != nil {

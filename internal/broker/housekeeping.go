@@ -15,7 +15,7 @@ func (b *Broker) keepHouse(ctx context.Context) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
-		err := b.loopStore.InTx(ctx, func(tx *store.Tx) error { return tx.DeleteStale(ctx) })
+		err := b.store.InTx(ctx, func(tx *store.Tx) error { return tx.DeleteStale(ctx) })
 		if err != nil && ctx.Err() == nil {
 			b.log.ErrorContext(ctx, "housekeeping failed; it is tried again", "err", err)
 		}

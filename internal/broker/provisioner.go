@@ -18,7 +18,7 @@ func (b *Broker) startDue(ctx context.Context) error {
 	)
 	for {
 		var ids []access.GrantID
-		err := b.loopStore.InTx(ctx, func(tx *store.Tx) (err error) {
+		err := b.store.InTx(ctx, func(tx *store.Tx) (err error) {
 			ids, err = tx.DueGrants(ctx, after, batch)
 			return err
 		})

@@ -23,7 +23,7 @@ func (b *Broker) startGrant(ctx context.Context, id access.GrantID) (access.Gran
 		before, g access.Grant
 		class     string // of the decision, for metrics
 	)
-	err := b.loopStore.InTx(ctx, func(tx *store.Tx) error {
+	err := b.store.InTx(ctx, func(tx *store.Tx) error {
 		var err error
 		if g, err = tx.Grant(ctx, id); err != nil || g.State != access.Scheduled || tx.Now.Before(g.StartAt) {
 			before = g

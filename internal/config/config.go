@@ -41,8 +41,8 @@ type Database struct {
 	// Connection string of the rampkeeper_app login, such as
 	// postgres://rampkeeper_app@db.internal/rampkeeper?sslmode=verify-full.
 	URL Secret `koanf:"url"`
-	// Connections that each replica may open, 8 to 500. Four of them belong to
-	// the loops that make access and take it away, whatever the API's load.
+	// Connections that each replica may open, 8 to 500. Four of them are
+	// kept for removals and for calls to targets, whatever the API's load.
 	MaxConnections int `koanf:"max_connections"`
 }
 
