@@ -140,7 +140,8 @@ func (s *server) run(ctx context.Context) error {
 	return s.listen(ctx, b, db, api, api.MetricsHandler(registry))
 }
 
-// loopConns is how many of the connections belong to the loops.
+// loopConns is how many of the connections are kept for removals and for calls
+// to targets.
 const loopConns = 4
 
 // listen runs the listeners and the loops, and stops them in order: readiness
