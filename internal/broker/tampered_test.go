@@ -17,7 +17,8 @@ func TestTamperedPolicy(t *testing.T) {
 	t.Parallel()
 	const digest = `encode(sha256(convert_to(body, 'UTF8')), 'hex')`
 	for name, tt := range map[string]struct{ tamper, says string }{
-		"one more document": {`
+		"one more document": {
+			`
 			alter table core.policy_member disable trigger user;
 			with d as (
 			  insert into core.policy_document (digest, kind, name, body, source)
@@ -26,16 +27,21 @@ func TestTamperedPolicy(t *testing.T) {
 			  returning digest, kind, name)
 			insert into core.policy_member (revision, kind, name, digest)
 			select 1, d.kind, d.name, d.digest from d`,
-			"they were changed after they were applied"},
-		"one less document": {`
+			"they were changed after they were applied",
+		},
+		"one less document": {
+			`
 			alter table core.policy_member disable trigger user;
 			delete from core.policy_member where name = 'changes'`,
-			"they were changed after they were applied"},
-		"another text": {`
+			"they were changed after they were applied",
+		},
+		"another text": {
+			`
 			alter table core.policy_document disable trigger user;
 			alter table core.policy_document drop constraint policy_document_digest_ck;
 			update core.policy_document set body = replace(body::text, '"engineers"', '"everybody"')::json where name = 'reads'`,
-			"it was changed after it was put on record"},
+			"it was changed after it was put on record",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
