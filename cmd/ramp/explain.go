@@ -35,7 +35,7 @@ func (a *app) explainCommand() *cobra.Command {
 			return a.printDecision(d)
 		},
 	}
-	cmd.Flags().StringVar(&body.Duration, "for", "1h", "how long")
+	cmd.Flags().StringVar(&body.Duration, "for", "", "how long (default: the contract's)")
 	cmd.Flags().StringVar(&body.Reason, "reason", "", "the reason that would be given")
 	cmd.Flags().StringVar(&body.Ticket, "ticket", "", "the ticket that would be given")
 	cmd.Flags().StringVar(&body.Contract, "contract", "", "ask under this contract")
