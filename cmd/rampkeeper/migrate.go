@@ -38,7 +38,7 @@ really has, and changes nothing else; then migrate again.`,
 				return usageError{fmt.Errorf("name the database with --database-url-file FILE, or RAMPKEEPER_MIGRATE_URL in the environment")}
 			}
 			if cmd.Flags().Changed("force") {
-				if force < 0 || force > int(store.Newest()) { //nolint:gosec // a version has six digits
+				if force < 0 || force > int(store.Newest()) {
 					return usageError{fmt.Errorf("--force: this program knows the versions 0 (nothing is there) to %d", store.Newest())}
 				}
 				version := force

@@ -40,7 +40,7 @@ func TestMigrate(t *testing.T) {
 
 	_, err = migrate("--force", "999999")
 	require.ErrorAs(t, err, &usageError{})
-	require.NoError(t, os.Chmod(file, 0o644)) //nolint:gosec // to be refused
+	require.NoError(t, os.Chmod(file, 0o644))
 	_, err = migrate()
 	require.ErrorContains(t, err, "can be read by everybody")
 }

@@ -51,9 +51,9 @@ func TestLoopMetrics(t *testing.T) {
 	onStage(t, func(t *testing.T, s *stage) {
 		reg := prometheus.NewPedanticRegistry()
 		b := s.broker(func(c *Config) { c.Metrics = reg })
-		s.run(t, b)
 		g := s.hold(t, s.alice, ordersRead, 10*time.Minute)
 		s.hold(t, s.alan, otherRead, 10*time.Minute)
+		s.run(t, b) // both start with its first look
 		pass(poll)
 		require.Equal(t, []string{
 			"grants class=auto connector=other contract=elsewhere state=active 1",
