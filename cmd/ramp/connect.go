@@ -26,7 +26,8 @@ func (a *app) connectCommand() *cobra.Command {
 PostgreSQL) with them. They are handed over once and end with the grant. The
 password goes to the client through its environment, never its arguments.
 
-Without GRANT it is the one active grant whose credentials you have not had.`,
+Without GRANT it is the one grant whose credentials you have not had. Access
+that is just being made is waited for.`,
 		Example:           "  ramp connect grt_01m8…\n  ramp connect grt_01m8… -- -c 'select count(*) from prod_orders.orders'\n  ramp connect grt_01m8… --print",
 		ValidArgsFunction: a.completeGrants(true),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,6 +45,9 @@ Without GRANT it is the one active grant whose credentials you have not had.`,
 				if program, err = exec.LookPath("psql"); err != nil {
 					return errors.New("psql is not installed here: install the PostgreSQL client, or see the address with --print")
 				}
+			}
+			if g, err = a.awaitGrant(cmd.Context(), c, g, func(g client.Grant) bool { return !beingMade(g) }); err != nil {
+				return err
 			}
 			cred, err := decode[client.Credentials](c.GetCredentials(cmd.Context(), g.ID))
 			if err != nil {
@@ -74,11 +78,13 @@ func (a *app) grantToUse(ctx context.Context, args []string) (*client.Client, cl
 	if err != nil {
 		return nil, client.Grant{}, err
 	}
-	active, _, err := listGrants(ctx, c, client.ListGrantsParams{Holder: new("me"), State: &[]client.GrantState{access.Active}}, 0)
+	mine, _, err := listGrants(ctx, c, client.ListGrantsParams{Holder: new("me"), Live: new(true)}, 0)
 	if err != nil {
 		return nil, client.Grant{}, err
 	}
-	fresh := slices.DeleteFunc(active, func(g client.Grant) bool { return !g.CredentialsIssuedAt.IsZero() })
+	fresh := slices.DeleteFunc(mine, func(g client.Grant) bool {
+		return !beingMade(g) && (g.State != access.Active || !g.CredentialsIssuedAt.IsZero())
+	})
 	switch len(fresh) {
 	case 1:
 		return c, fresh[0], nil
