@@ -45,7 +45,7 @@
 --          ALTER ROLE rampkeeper_login CONNECTION LIMIT 20;
 --      On 16 and later keep some connections for the broker besides, in
 --      postgresql.conf; rampkeeper_broker may use them:
---          reserved_connections = 3
+--          reserved_connections = 4        -- two for each replica
 --
 --   5. Only if people keep logins of their own (create_logins: false), for
 --      each of them:

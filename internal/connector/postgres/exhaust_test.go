@@ -86,7 +86,7 @@ func TestReservedConnections(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			require.NotEqual(t, "15", filepath.Base(s.binDir))
-			sc := newScene(t, small(t, s.binDir, map[string]string{"reserved_connections": "2"}))
+			sc := newScene(t, small(t, s.binDir, map[string]string{"reserved_connections": "4"}))
 			e := sc.key(t)
 			sc.ensure(t, e)
 			n := sc.crowd(t, e)
