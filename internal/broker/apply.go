@@ -36,7 +36,7 @@ type Applied struct {
 // nothing when the same set is in force already. Only contract admins may.
 //
 // The set takes effect for every decision that starts after the commit;
-// grants that exist already are not touched.
+// live grants that it forbids end at the next look of the loops.
 func (b *Broker) ApplyPolicy(ctx context.Context, who access.Caller, in Apply) (Applied, error) {
 	if !who.Has(access.ContractAdmin) {
 		return Applied{}, b.refused(ctx, who, "policy.apply", access.PolicyStream, &access.Error{

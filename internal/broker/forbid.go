@@ -36,7 +36,9 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 		after access.GrantID
 		began time.Time
 		ix    *contract.Index
+		seen  int64 // the revision that the first grants were held against
 		errs  []error
+		again bool // one that should have ended did not
 	)
 	for {
 		var (
@@ -50,7 +52,7 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 				return fmt.Errorf("loading policy: %w", err)
 			}
 			if after.IsZero() {
-				began = tx.Now
+				began, seen = tx.Now, ix.Revision
 			}
 			if ix.Revision == 0 || ix.Revision == b.watch.revision && began.Sub(b.watch.began) < recheckEvery {
 				return nil
@@ -74,7 +76,7 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 		errs = append(errs, failed...)
 		for _, id := range found {
 			if err := b.endIfForbidden(ctx, id); err != nil {
-				errs = append(errs, err)
+				errs, again = append(errs, err), true
 			}
 		}
 		if len(grants) < batch {
@@ -82,8 +84,9 @@ func (b *Broker) endForbidden(ctx context.Context) error {
 		}
 		after = grants[batch-1].ID
 	}
-	if ix.Revision != b.watch.revision || began.Sub(b.watch.began) >= recheckEvery {
-		b.watch.began, b.watch.revision = began, ix.Revision
+	// A policy that came between two batches is looked at with the next pass.
+	if !again && (seen != b.watch.revision || began.Sub(b.watch.began) >= recheckEvery) {
+		b.watch.began, b.watch.revision = began, seen
 	}
 	return errors.Join(errs...)
 }
@@ -102,7 +105,7 @@ func (b *Broker) endIfForbidden(ctx context.Context, id access.GrantID) error {
 			return err
 		}
 		before, after = g, g
-		live, err := tx.LiveGrantsAfter(ctx, access.GrantID{}, 1, id)
+		live, err := tx.LiveGrant(ctx, id)
 		if err != nil || len(live) == 0 {
 			return err
 		}

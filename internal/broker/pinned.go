@@ -38,14 +38,14 @@ func (b *Broker) policyOf(ctx context.Context, tx *store.Tx, revision int64) (*c
 	return ix, nil
 }
 
-// keep adds one, and lets the oldest go when there are too many. Called with
-// the lock held.
+// keep adds one, and lets the oldest of the others go when there are too many:
+// the one that was just needed will be needed again. Called with the lock held.
 func (p *pinnedPolicies) keep(ix *contract.Index) {
 	if p.indexes == nil {
 		p.indexes = map[int64]*contract.Index{}
 	}
-	p.indexes[ix.Revision] = ix
-	if len(p.indexes) > maxPinned {
+	if _, known := p.indexes[ix.Revision]; !known && len(p.indexes) >= maxPinned {
 		delete(p.indexes, slices.Min(slices.Collect(maps.Keys(p.indexes))))
 	}
+	p.indexes[ix.Revision] = ix
 }

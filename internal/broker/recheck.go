@@ -162,15 +162,37 @@ func guardedBy(now, pinned *contract.Index, ask access.Ask) *contract.Index {
 		})
 	}
 	set := *now.Set()
+	c.Spec.Approvals.Stages, set.Approvers = pinnedApprovers(now, pinned, then.Spec.Approvals.Stages)
 	set.Contracts = []contract.Contract{c}
 	set.Roles = pinned.Set().Roles
-	// The pinned contract means the approvers of its own revision; those that
-	// only today's guardrails name are added.
-	set.Approvers = slices.Clone(pinned.Set().Approvers)
-	for _, a := range now.Set().Approvers {
-		if _, ok := pinned.Approvers(a.Metadata.Name); !ok {
-			set.Approvers = append(set.Approvers, a)
+	return contract.Compile(&set, now.Revision, now.Issuer)
+}
+
+// pinnedApprovers gives the stages and the sets of approvers to compile them
+// with: guardrails mean the sets of today, the pinned contract those of its own
+// revision. A set that means others now gets another name for the contract.
+func pinnedApprovers(now, pinned *contract.Index, stages []contract.Stage) ([]contract.Stage, []contract.Approvers) {
+	sets := slices.Clone(now.Set().Approvers)
+	renamed := map[string]string{}
+	for _, then := range pinned.Set().Approvers {
+		today, ok := now.Approvers(then.Metadata.Name)
+		if ok && slices.Equal(today.Spec.Any, then.Spec.Any) {
+			continue
+		}
+		if ok {
+			renamed[then.Metadata.Name] = then.Metadata.Name + " of then" // no name in a document holds a blank
+			then.Metadata.Name = renamed[then.Metadata.Name]
+		}
+		sets = append(sets, then)
+	}
+	stages = slices.Clone(stages)
+	for i := range stages {
+		stages[i].Seats = slices.Clone(stages[i].Seats)
+		for j, seat := range stages[i].Seats {
+			if name := renamed[seat.From.Set]; name != "" {
+				stages[i].Seats[j].From.Set = name
+			}
 		}
 	}
-	return contract.Compile(&set, now.Revision, now.Issuer)
+	return stages, sets
 }

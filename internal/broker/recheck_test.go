@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -34,6 +35,14 @@ metadata: {name: security-too}
 spec:
   match: {roles: [pg/admin]}
   require: {seats: [{from: {group: secops}}]}
+`
+	setToo = `
+apiVersion: rampkeeper/v1
+kind: Guardrail
+metadata: {name: set-too}
+spec:
+  match: {roles: [pg/admin]}
+  require: {seats: [{from: {set: deciders}}]}
 `
 	twoOwners = `
 apiVersion: rampkeeper/v1
@@ -70,6 +79,15 @@ func TestLaterPolicy(t *testing.T) {
 	t.Parallel()
 
 	suspended := replace(t, changes, "spec:\n", "spec:\n  state: suspended\n")
+	bySet := replace(t, changes, "{group: owners}", "{set: deciders}")
+	deciders := func(documents []string) []string {
+		last := documents[len(documents)-1]
+		if last != "owners" && last != "secops" {
+			return documents
+		}
+		return append(slices.Clone(documents[:len(documents)-1]),
+			"apiVersion: rampkeeper/v1\nkind: Approvers\nmetadata: {name: deciders}\nspec: {any: [{group: "+last+"}]}\n")
+	}
 	twice := replace(t, changes, "{group: owners}", "{group: owners}, count: 2")
 	for _, tt := range []struct {
 		name  string
@@ -86,6 +104,8 @@ func TestLaterPolicy(t *testing.T) {
 		{"GuardrailWantsWhatWasAsked", []string{twice}, []string{twice, twoOwners}, access.Approved, ""},
 		{"GuardrailKept", []string{changes, securityToo}, []string{changes, securityToo, reads}, access.Approved, ""},
 		{"GuardrailDroppedStillHolds", []string{changes, securityToo}, []string{changes}, access.Approved, ""},
+		{"GuardrailMeansTheApproversOfToday", []string{bySet, "owners"}, []string{bySet, setToo, "secops"}, access.Invalidated, "1 more of deciders"},
+		{"ApproversChanged", []string{bySet, "owners"}, []string{bySet, "secops"}, access.Approved, ""},
 		{"ContractSuspended", []string{changes}, []string{suspended}, access.Invalidated, "suspended"},
 		{"ContractRemoved", []string{changes}, []string{reads}, access.Invalidated, "no longer in force"},
 		{"ContractShortened", []string{changes}, []string{replace(t, changes, "max: 2h", "max: 5m")}, access.Approved, ""},
@@ -97,12 +117,12 @@ func TestLaterPolicy(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t)
-			s.apply(t, tt.then...)
+			s.apply(t, deciders(tt.then)...)
 			req := s.submit(t, s.alice, ordersAdmin)
 			if tt.now[len(tt.now)-1] == "relabel" {
 				s.applyTo(t, replace(t, catalogue, "{title: Orders, connector: target, labels: {env: prod}}", "{title: Orders, connector: target, labels: {data: pci}}"), tt.now[:2]...)
 			} else {
-				s.apply(t, tt.now...)
+				s.apply(t, deciders(tt.now)...)
 			}
 
 			voters := []access.Caller{s.olive}
@@ -230,13 +250,15 @@ func TestSweep(t *testing.T) {
 func TestPinnedPoliciesKeepTheNewest(t *testing.T) {
 	t.Parallel()
 	var p pinnedPolicies
-	want := map[int64]bool{}
 	for revision := range int64(maxPinned + 3) {
 		p.keep(&contract.Index{Revision: revision})
-		want[revision] = revision >= 3
 	}
+	require.Nil(t, p.indexes[2])
+	require.NotNil(t, p.indexes[3])
+
 	p.keep(&contract.Index{Revision: 1})
-	for revision, kept := range want {
-		require.Equal(t, kept, p.indexes[revision] != nil, revision)
-	}
+
+	require.NotNil(t, p.indexes[1], "what is needed now is kept, however old")
+	require.Nil(t, p.indexes[3])
+	require.Len(t, p.indexes, maxPinned)
 }

@@ -42,6 +42,9 @@ func (b *Broker) refused(ctx context.Context, who access.Caller, action, object 
 		stream = access.AttemptStream(who.ID)
 	}
 	b.metrics.denied(string(code), "")
+	if access.CheckText(object, access.MaxName) != "" {
+		object = "(not a name)"
+	}
 	recErr := b.store.InTx(ctx, func(tx *store.Tx) error {
 		return tx.Record(ctx, access.Event{
 			Stream: stream, Type: access.AttemptRefused, Actor: who.ID,

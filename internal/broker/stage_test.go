@@ -98,7 +98,8 @@ func (s *scene) cast(t *testing.T) {
 	s.oprah.Roles = []access.AppRole{access.Operator}
 }
 
-// run starts a broker's loops; stop ends them and waits.
+// run starts a broker's loops and lets them look once, so that what comes next
+// waits for their next look; stop ends them and waits.
 func (s *stage) run(t *testing.T, b *Broker) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -109,6 +110,7 @@ func (s *stage) run(t *testing.T, b *Broker) (stop func()) {
 	}()
 	stop = func() { cancel(); <-ended }
 	t.Cleanup(stop)
+	synctest.Wait()
 	return stop
 }
 

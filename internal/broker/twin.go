@@ -24,7 +24,7 @@ func fingerprintOf(ask access.Ask) access.Digest {
 func newRequestID(now time.Time, who access.PrincipalID, key Key) access.RequestID {
 	id := access.NewID[access.RequestID](now)
 	if key.Key != "" {
-		sum := sha256.Sum256([]byte(access.DigestOf([]string{string(who), key.Key, string(key.BodyHash)})))
+		sum := sha256.Sum256([]byte(access.DigestOf([]string{string(who), key.Key})))
 		copy(id[6:], sum[:])
 		id[6] = id[6]&0x0f | 0x70 // still a UUIDv7
 		id[8] = id[8]&0x3f | 0x80

@@ -16,24 +16,37 @@ type LiveGrant struct {
 	Item     access.Item // role and resource
 	Contract string
 	Holder   access.Subject
-	Revision int64 // of the policy that decided
+	Revision int64 // of the policy that decided last: an extension decides anew
 }
 
-const liveGrantsAfter = `
-select g.id, g.role, g.resource, g.contract, d.policy_revision, ` + principalColumns + `
+const fromLiveGrants = `
+select g.id, g.role, g.resource, g.contract, (
+    select d.policy_revision from core.request r join core.decision d on d.id = r.decision_id
+    where (r.id = g.request_id or r.extends = g.id) and r.state = 'approved'
+    order by r.number desc
+    limit 1), ` + principalColumns + `
 from core.grant g
 join core.principal p on p.id = g.holder
-join core.request r on r.id = g.request_id
-join core.decision d on d.id = r.decision_id
-where g.state in ('provisioning', 'active') and g.id > @after and (@any or g.id = any(@ids::uuid[]))
-order by g.id
-limit @limit`
+where g.state in ('provisioning', 'active')`
+
+const (
+	liveGrantsAfter = fromLiveGrants + ` and g.id > @after order by g.id limit @limit`
+	liveGrant       = fromLiveGrants + ` and g.id = @id`
+)
 
 // LiveGrantsAfter gives grants that are provisioning or active, in the order
-// of their ids from the one after; of the ids alone, if there are any.
-func (tx *Tx) LiveGrantsAfter(ctx context.Context, after access.GrantID, limit int, ids ...access.GrantID) ([]LiveGrant, error) {
-	args := pgx.NamedArgs{"after": after, "limit": limit, "any": len(ids) == 0, "ids": uuids(ids)}
-	gs, err := many(ctx, tx, liveGrantsAfter, args, func(row pgx.CollectableRow) (g LiveGrant, err error) {
+// of their ids from the one after.
+func (tx *Tx) LiveGrantsAfter(ctx context.Context, after access.GrantID, limit int) ([]LiveGrant, error) {
+	return tx.liveGrants(ctx, liveGrantsAfter, pgx.NamedArgs{"after": after, "limit": limit})
+}
+
+// LiveGrant gives the grant if it is provisioning or active, else none.
+func (tx *Tx) LiveGrant(ctx context.Context, id access.GrantID) ([]LiveGrant, error) {
+	return tx.liveGrants(ctx, liveGrant, pgx.NamedArgs{"id": id})
+}
+
+func (tx *Tx) liveGrants(ctx context.Context, sql string, args pgx.NamedArgs) ([]LiveGrant, error) {
+	gs, err := many(ctx, tx, sql, args, func(row pgx.CollectableRow) (g LiveGrant, err error) {
 		s := &g.Holder
 		err = row.Scan(&g.ID, &g.Item.Role, &g.Item.Resource, &g.Contract, &g.Revision,
 			&s.ID, &s.Name, &s.Email, &s.Username, &s.Groups, &s.GroupsKnown)
