@@ -95,6 +95,38 @@ func TestLiveGrantsObeyWhatIsForbiddenNow(t *testing.T) {
 	}
 }
 
+// An extension decides anew, so it is its policy that says whom the grant is
+// for from then on.
+func TestExtendedGrantIsForThoseOfItsExtension(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		keeps string // the group that the holder keeps
+		state access.GrantState
+	}{
+		{"treasurers", access.Active},
+		{"engineers", access.Ended},
+	} {
+		t.Run(tt.keeps, func(t *testing.T) {
+			t.Parallel()
+			onStage(t, func(t *testing.T, s *stage) {
+				s.run(t, s.b)
+				g := s.hold(t, s.alice, ordersRead, 30*time.Minute)
+				pass(time.Minute)
+				s.alice = s.person(t, "alice", "engineers", "treasurers")
+				s.apply(t, replace(t, reads, "engineers", "treasurers"))
+				out, err := s.b.Extend(t.Context(), s.alice, g.ID, 600, "it takes longer", "", Key{})
+				require.NoError(t, err)
+				require.Equal(t, access.Approved, out.Request.State)
+
+				s.person(t, "alice", tt.keeps)
+				pass(2*time.Minute + poll)
+
+				require.Equal(t, tt.state, s.grant(t, g.ID).State)
+			})
+		})
+	}
+}
+
 // Brokers that look at once end a grant once.
 func TestManyBrokersEndWhatIsForbiddenOnce(t *testing.T) {
 	t.Parallel()
